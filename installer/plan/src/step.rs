@@ -1,0 +1,253 @@
+//! The plan as data: ordered typed steps, each with what it destroys. Printable, digestible, executed by `run::engine`.
+
+use std::collections::BTreeMap;
+
+use firmware::inventory::DiskId;
+use serde::{Deserialize, Serialize};
+
+/// Everything an install will do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Node name.
+    pub node: String,
+    /// Role name.
+    pub role: String,
+    /// sha256 of the inventory's JSON.
+    pub inventory: String,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Why the layout is as it is, line by line.
+    pub notes: Vec<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// `03-array-os`: stable within a plan.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// Disks whose content is gone afterwards. Only these are opened for writing by this step.
+    pub destroys: Vec<DiskId>,
+    /// How to tell that it was done.
+    pub done_when: Check,
+    /// What to do.
+    pub action: Action,
+}
+
+/// Names a block device without naming a kernel device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "device", rename_all = "kebab-case")]
+pub enum Device {
+    /// A whole disk.
+    Disk {
+        /// Disk.
+        disk: DiskId,
+    },
+    /// A partition of a disk, by number.
+    Partition {
+        /// Disk.
+        disk: DiskId,
+        /// From 1.
+        number: u32,
+    },
+    /// An md array.
+    Array {
+        /// Array UUID.
+        uuid: String,
+    },
+    /// A partition inside an md array.
+    ArrayPartition {
+        /// Array UUID.
+        uuid: String,
+        /// From 1.
+        number: u32,
+    },
+}
+
+/// One partition to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// GPT partition name.
+    pub name: String,
+    /// GPT type GUID.
+    pub kind: String,
+    /// Partition GUID.
+    pub uuid: String,
+    /// Bytes; absent: the rest.
+    pub size: Option<u64>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    /// Stop what holds the disk, wipe signatures, zero head and tail, read back.
+    Wipe {
+        /// Disk.
+        disk: DiskId,
+    },
+    /// Write a GPT.
+    Partition {
+        /// On what.
+        device: Device,
+        /// Disk GUID.
+        uuid: String,
+        /// In order.
+        partitions: Vec<Partition>,
+    },
+    /// Create an md array.
+    CreateArray {
+        /// `os`, `data`.
+        name: String,
+        /// Array UUID.
+        uuid: String,
+        /// RAID level.
+        level: u32,
+        /// Members in order.
+        members: Vec<Device>,
+        /// `--assume-clean`.
+        assume_clean: bool,
+    },
+    /// Create a ZFS pool.
+    CreatePool {
+        /// Pool name.
+        name: String,
+        /// hostid, 8 hexadecimal digits, fixed before the pool exists.
+        hostid: String,
+        /// log2 of the sector.
+        ashift: u32,
+        /// `mirror A B mirror C D log mirror ...` as typed groups.
+        vdevs: Vec<Vdev>,
+        /// `-O` properties.
+        properties: BTreeMap<String, String>,
+    },
+    /// Create a ZFS data set.
+    CreateDataset {
+        /// `tank/mail`.
+        name: String,
+        /// `-o` properties.
+        properties: BTreeMap<String, String>,
+    },
+    /// Make a file system.
+    MakeFileSystem {
+        /// On what.
+        device: Device,
+        /// `ext4`, `xfs`, `vfat`.
+        kind: String,
+        /// Label.
+        label: String,
+        /// File system UUID (FAT: volume id, 8 hexadecimal digits).
+        uuid: String,
+    },
+    /// Mark the install as begun: `/state/install.json` says `incomplete`.
+    BeginInstall {
+        /// State file system.
+        state: Device,
+    },
+    /// Copy the running root image into a slot, first MiB last, read back and compare.
+    WriteImage {
+        /// Slot device.
+        device: Device,
+        /// Expected size in bytes.
+        size: u64,
+        /// Expected digest, hexadecimal.
+        sha256: String,
+    },
+    /// Kernel, initrd, GRUB for BIOS and UEFI on one OS disk, with the fallback path.
+    MakeBootable {
+        /// OS disk.
+        disk: DiskId,
+        /// EFI system partition.
+        esp: Device,
+        /// md array UUID for the kernel command line.
+        array: String,
+    },
+    /// Node file, machine-id, hostid, ssh host keys.
+    WriteState {
+        /// State file system.
+        state: Device,
+        /// hostid, 8 hexadecimal digits.
+        hostid: String,
+        /// machine-id, 32 hexadecimal digits.
+        machine_id: String,
+        /// File systems to mount in the running appliance: mount point to file system UUID and type.
+        mounts: Vec<Mount>,
+    },
+    /// Export pools, sync, unmount, mark the install as `unproven`.
+    FinishInstall {
+        /// State file system.
+        state: Device,
+    },
+}
+
+/// A file system mounted by the running appliance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Mount point.
+    pub path: String,
+    /// File system UUID.
+    pub uuid: String,
+    /// Type.
+    pub kind: String,
+}
+
+/// A group of devices in a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vdev {
+    /// `mirror`, `raidz2`, `log`, `cache`, `spare`, `special`; log and special are mirrors if they have two.
+    pub kind: String,
+    /// Partitions.
+    pub members: Vec<Device>,
+}
+
+/// How to tell that a step was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "check", rename_all = "kebab-case")]
+pub enum Check {
+    /// Cannot be told apart from not done: always do it again.
+    Never,
+    /// No signature is left.
+    Blank {
+        /// Disk.
+        disk: DiskId,
+    },
+    /// GPT with this GUID.
+    PartitionTable {
+        /// On what.
+        device: Device,
+        /// Disk GUID.
+        uuid: String,
+    },
+    /// Array is there with all members.
+    Array {
+        /// Array UUID.
+        uuid: String,
+    },
+    /// File system with this UUID.
+    FileSystem {
+        /// On what.
+        device: Device,
+        /// UUID.
+        uuid: String,
+    },
+    /// Pool of this name is imported or importable, made by this hostid.
+    Pool {
+        /// Name.
+        name: String,
+    },
+    /// Data set exists.
+    Dataset {
+        /// Name.
+        name: String,
+    },
+    /// First `size` bytes have this digest.
+    Content {
+        /// On what.
+        device: Device,
+        /// Bytes.
+        size: u64,
+        /// Digest.
+        sha256: String,
+    },
+}

@@ -1,0 +1,3 @@
+//! The engine and all that runs on the machine: steps, events, journal, boot rendering, health, status.
+
+pub mod event;

@@ -1,0 +1,7 @@
+//! The only crate that starts processes and touches devices.
+//!
+//! Everything else sees them through [`System`], so that a recorded, failing or simulated system can stand in.
+
+pub mod command;
+
+pub use command::{Command, CommandError, Output};

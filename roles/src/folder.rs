@@ -1,0 +1,1 @@
+//! Reads role folders. The only file access in this crate.

@@ -1,0 +1,100 @@
+//! The node file: everything one machine needs to install and run unattended. The only configuration a node has.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::role::DiskNeed;
+
+/// One node file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeFile {
+    /// Format of this file, `1`.
+    pub format: u32,
+    /// Host name, RFC 1123 label.
+    pub node: String,
+    /// Role name.
+    pub role: String,
+    /// DNS domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Right to install without anyone at the keyboard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<Permit>,
+    /// Who may log in.
+    #[serde(default)]
+    pub access: Access,
+    /// Overrides of the role's disk groups: same purpose replaces the role's entry.
+    #[serde(default)]
+    pub disks: Vec<DiskNeed>,
+    /// Storage choices.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Networks.
+    #[serde(default)]
+    pub networks: Vec<Network>,
+    /// Name servers.
+    #[serde(default)]
+    pub dns: Vec<String>,
+    /// Time servers.
+    #[serde(default)]
+    pub ntp: Vec<String>,
+    /// Values for the role's templates.
+    #[serde(default)]
+    pub settings: BTreeMap<String, toml::Value>,
+}
+
+/// A one-shot right to install, spent with the first write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permit {
+    /// Any unique text; a disk that was installed with this id refuses to be installed with it again.
+    pub id: String,
+    /// Only on the machine with this board serial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board_serial: Option<String>,
+    /// Only this plan: digest as printed by `plan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+
+/// Who may log in. Root is always locked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Access {
+    /// Administrator's account name, `admin` if absent.
+    pub user: Option<String>,
+    /// OpenSSH public keys.
+    pub ssh_keys: Vec<String>,
+    /// crypt(5) hash for the console; absent: no console log-in.
+    pub password_hash: Option<String>,
+}
+
+/// Storage choices.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// `full` (default): md arrays resync after creation. `skip`: `--assume-clean`, for disks known to read zeros.
+    pub initial_sync: Option<String>,
+}
+
+/// One network of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// `mgmt`, `public`, `cluster`, `storage`; the interface is called `<name>0`.
+    pub name: String,
+    /// Permanent MAC address of the port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// `192.0.2.10/24`; absent with `dhcp = true`.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Ask a DHCP server.
+    #[serde(default)]
+    pub dhcp: bool,
+    /// Default gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+}

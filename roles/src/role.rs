@@ -1,0 +1,210 @@
+//! A role: what a machine is for, read from `roles/<role>/role.toml`. Adding a role adds a folder, no code.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::selector::Selector;
+
+/// One role file. Every list may be empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Role {
+    /// Format of this file, `1`.
+    pub format: u32,
+    /// Folder name.
+    pub name: String,
+    /// One line for people.
+    pub summary: String,
+    /// Debian packages beyond the common ones.
+    #[serde(default)]
+    pub packages: Vec<String>,
+    /// Third-party kernel modules compiled into an artefact: `zfs`.
+    #[serde(default)]
+    pub compiled_modules: Vec<String>,
+    /// Kernel modules loaded at boot of the running appliance.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// systemd units.
+    #[serde(default)]
+    pub services: Services,
+    /// Disks by purpose.
+    #[serde(default)]
+    pub disks: Vec<DiskNeed>,
+    /// Networks by name.
+    #[serde(default)]
+    pub networks: Vec<NetworkNeed>,
+    /// Open ports.
+    #[serde(default)]
+    pub ports: Vec<Port>,
+    /// Templates to render into `/etc`.
+    #[serde(default)]
+    pub templates: Vec<Template>,
+    /// Health checks of the running appliance.
+    #[serde(default)]
+    pub health: Vec<HealthCheck>,
+    /// Defaults handed to templates as `settings`; the node file's `[settings]` goes over them.
+    #[serde(default)]
+    pub settings: BTreeMap<String, toml::Value>,
+}
+
+/// Which units run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Services {
+    /// Enabled and expected to be active.
+    pub start: Vec<String>,
+    /// Masked until configured by a join.
+    pub masked: Vec<String>,
+}
+
+/// What a group of disks is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Mirrored operating system disks.
+    Os,
+    /// Data.
+    Data,
+    /// ZFS intent log (SLOG).
+    Log,
+    /// ZFS level 2 read cache.
+    Cache,
+    /// ZFS special allocation class.
+    Special,
+    /// Hot spare.
+    Spare,
+}
+
+/// A group of disks the role wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskNeed {
+    /// What for.
+    pub purpose: Purpose,
+    /// Exactly how many.
+    pub count: u32,
+    /// May be absent altogether (then nothing is made of it); a wrong number is still an error.
+    #[serde(default)]
+    pub optional: bool,
+    /// Alternatives in order: the first that matches exactly `count` disks wins; more than `count` is an error.
+    pub select: Vec<Selector>,
+    /// What is made of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
+}
+
+/// What a data group becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Layout {
+    /// Linux md array with a file system.
+    Md {
+        /// 0, 1, 5, 6 or 10.
+        level: u32,
+        /// `xfs` or `ext4`.
+        file_system: String,
+        /// Where it is mounted.
+        mount: String,
+    },
+    /// ZFS pool; log, cache, special and spare groups join it.
+    Zfs {
+        /// Pool name.
+        pool: String,
+        /// `mirror`, `raidz1`, `raidz2`, `raidz3`, `draid`.
+        vdev: String,
+        /// Disks in one vdev.
+        width: u32,
+        /// Data sets, in order of creation.
+        #[serde(default)]
+        datasets: Vec<Dataset>,
+    },
+}
+
+/// A ZFS data set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Name below the pool.
+    pub name: String,
+    /// Properties.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// A network the role wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkNeed {
+    /// `mgmt`, `public`, `cluster`, `storage`.
+    pub name: String,
+    /// Ports on it.
+    #[serde(default)]
+    pub ports: u32,
+    /// Megabits per second at least.
+    #[serde(default)]
+    pub speed: u32,
+    /// Missing is only a warning.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// One open port, from the port table of the reference architecture or the cluster's internal table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// What listens.
+    pub service: String,
+    /// `tcp`, `udp` or an IP protocol name such as `vrrp`.
+    pub protocol: String,
+    /// `25` or `10000-10255`; absent for protocols without ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Networks it is open from: `public`, `mgmt`, `cluster`, `storage`.
+    pub from: Vec<String>,
+}
+
+/// One rendered file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// File below `templates/`.
+    pub source: String,
+    /// Absolute path on the machine, below `/etc`.
+    pub target: String,
+    /// Octal mode, `0644` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// One health check of the running appliance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum HealthCheck {
+    /// Unit is active.
+    Service {
+        /// Unit name.
+        unit: String,
+    },
+    /// Path is a mount point.
+    Mount {
+        /// Mount point.
+        path: String,
+    },
+    /// md array that backs this mount point is clean; degraded is a warning.
+    Array {
+        /// Mount point.
+        path: String,
+    },
+    /// Pool is ONLINE; DEGRADED is a warning.
+    Pool {
+        /// Pool name.
+        name: String,
+    },
+    /// Something listens.
+    Listen {
+        /// `tcp` or `udp`.
+        protocol: String,
+        /// Port number.
+        port: u16,
+    },
+    /// Kernel module is loaded.
+    Module {
+        /// Module name.
+        name: String,
+    },
+}
