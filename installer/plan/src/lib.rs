@@ -3,6 +3,7 @@
 mod build;
 pub mod commands;
 mod data;
+pub mod explain;
 pub mod guard;
 pub mod make;
 mod os;
@@ -13,6 +14,7 @@ pub mod size;
 pub mod step;
 
 pub use commands::{CommandLine, DevicePaths, Work};
+pub use explain::explain;
 pub use make::{PlanError, RootImage, make, make_allowing};
 pub use paths::StablePaths;
 pub use seed::Seed;
