@@ -102,10 +102,7 @@ pub(crate) fn span_of(document: &DeTable<'_>, path: &str) -> Range<usize> {
                 .iter()
                 .find(|(key, _)| key.get_ref() == step)
                 .map(|(_, value)| value),
-            DeValue::Array(array) => step
-                .parse()
-                .ok()
-                .and_then(|index: usize| array.iter().nth(index)),
+            DeValue::Array(array) => step.parse().ok().and_then(|index: usize| array.get(index)),
             _ => None,
         };
         let Some(next) = next else { return span };

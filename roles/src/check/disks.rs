@@ -123,7 +123,7 @@ fn check_layout(layout: &Layout, count: u32, path: &str, checker: &mut Checker<'
                     format!("`{pool}` cannot be the name of a pool"),
                 );
             }
-            if *width == 0 || count % width != 0 {
+            if *width == 0 || !count.is_multiple_of(*width) {
                 checker.conflict(
                     &format!("{path}.width"),
                     format!("{count} disks cannot be divided into groups of {width}"),
