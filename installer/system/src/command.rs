@@ -116,12 +116,12 @@ pub struct Output {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// It could not be started.
-    #[error("cannot start `{line}`: {source}")]
+    #[error("cannot start `{line}`: {cause}")]
     Start {
         /// Quoted command line.
         line: String,
-        /// Cause.
-        source: std::io::Error,
+        /// Cause; part of the message, so it is not repeated as a source.
+        cause: std::io::Error,
     },
     /// It ended with an error.
     #[error("`{line}` ended with {status}\n{stderr}")]

@@ -1,248 +1,338 @@
 //! The real machine.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
-    process::{Child, ExitStatus, Stdio},
-    sync::mpsc,
-    thread,
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::{
+        fs::{FileExt, FileTypeExt, OpenOptionsExt},
+        io::AsFd,
+    },
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use crate::command::{Command, CommandError, Output, tail};
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::{
+    fcntl::OFlag,
+    mount::{MntFlags, MsFlags},
+    poll::{PollFd, PollFlags, PollTimeout},
+};
+
+use crate::{
+    Access, BlockDevice, Command, CommandError, DownloadError, Output, System, SystemError, ioctl,
+};
 
 /// The real machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Live;
 
-/// Where a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl Live {
-    /// Runs a command to its end.
-    pub fn run(&self, command: &Command) -> Result<Output, CommandError> {
-        self.run_lines(command, &mut |_, _| {})
+impl System for Live {
+    fn run(&self, command: &Command) -> Result<Output, CommandError> {
+        Live::run(self, command)
     }
 
-    /// Runs a command and hands over each line as it comes, without its line end; for progress bars and logs.
-    pub fn run_lines(
-        &self,
-        command: &Command,
-        on_line: &mut dyn FnMut(Stream, &str),
-    ) -> Result<Output, CommandError> {
-        let line = command.to_string();
-        tracing::debug!(command = %line, "run");
-        let mut child = start(command).map_err(|source| CommandError::Start {
-            line: line.clone(),
-            source,
-        })?;
-        let started = Instant::now();
-        let (sender, receiver) = mpsc::channel();
-        if let Some(pipe) = child.stdout.take() {
-            forward(pipe, Stream::Stdout, sender.clone());
-        }
-        if let Some(pipe) = child.stderr.take() {
-            forward(pipe, Stream::Stderr, sender);
-        }
-        feed(&mut child, command.input.clone());
+    fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, SystemError> {
+        std::fs::read(path).map_err(SystemError::file("read", path))
+    }
 
-        let mut output = Output::default();
-        let mut timed_out = false;
-        loop {
-            let received = match command.timeout.filter(|_| !timed_out) {
-                Some(limit) => receiver.recv_timeout(limit.saturating_sub(started.elapsed())),
-                None => receiver
-                    .recv()
-                    .map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-            };
-            match received {
-                Ok((stream, bytes)) => {
-                    let text = String::from_utf8_lossy(&bytes);
-                    on_line(stream, text.trim_end_matches(['\n', '\r']));
-                    match stream {
-                        Stream::Stdout => output.stdout.push_str(&text),
-                        Stream::Stderr => output.stderr.push_str(&text),
-                    }
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    timed_out = true;
-                    kill_group(&child);
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let status = wait(
-            &mut child,
-            command
-                .timeout
-                .map(|limit| limit.saturating_sub(started.elapsed())),
-            &mut timed_out,
-        )
-        .map_err(|source| CommandError::Start {
-            line: line.clone(),
-            source,
-        })?;
-        if status.success() && !timed_out {
-            return Ok(output);
-        }
-        let status = match (timed_out, command.timeout) {
-            (true, Some(limit)) => format!("timeout after {} s", limit.as_secs_f32()),
-            _ => describe(status),
+    fn write(&self, path: &Utf8Path, content: &[u8], mode: u32) -> Result<(), SystemError> {
+        replace(path, content, mode).map_err(SystemError::file("write", path))
+    }
+
+    fn append(&self, path: &Utf8Path, content: &[u8]) -> Result<(), SystemError> {
+        let append = || -> io::Result<()> {
+            let mut file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(path)?;
+            file.write_all(content)?;
+            file.sync_data()
         };
-        Err(CommandError::Failed {
-            line,
-            status,
-            stderr: tail(&output.stderr),
-        })
+        append().map_err(SystemError::file("append to", path))
     }
-}
 
-fn start(command: &Command) -> std::io::Result<Child> {
-    let mut process = std::process::Command::new(&command.program);
-    process
-        .args(&command.arguments)
-        .env("LC_ALL", "C")
-        .envs(
-            command
-                .environment
-                .iter()
-                .map(|(name, value)| (name, value)),
-        )
-        .stdin(if command.input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    if let Some(directory) = &command.directory {
-        process.current_dir(directory);
-    }
-    if command.timeout.is_some() {
-        // A group of its own, so that the timeout also ends what the command started. Without a timeout it stays in
-        // ours, so that Ctrl-C reaches it.
-        process.process_group(0);
-    }
-    process.spawn()
-}
-
-/// Reads a pipe to its end in a thread of its own: two pipes read one after the other can block for ever.
-fn forward(
-    pipe: impl Read + Send + 'static,
-    stream: Stream,
-    sender: mpsc::Sender<(Stream, Vec<u8>)>,
-) {
-    thread::spawn(move || {
-        let mut reader = BufReader::new(pipe);
-        loop {
-            let mut line = Vec::new();
-            match reader.read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => break,
-                Ok(_) if sender.send((stream, line)).is_err() => break,
-                Ok(_) => {}
+    fn remove(&self, path: &Utf8Path) -> Result<(), SystemError> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(SystemError::file("remove", path)(error))
             }
+            _ => Ok(()),
         }
-    });
-}
-
-fn feed(child: &mut Child, input: Option<String>) {
-    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), input) {
-        thread::spawn(move || {
-            // A command may end without reading all of it: its exit status tells.
-            pipe.write_all(text.as_bytes()).ok();
-        });
     }
-}
 
-/// Waits for the end; a command that closed its pipes and still runs is subject to the timeout too.
-fn wait(
-    child: &mut Child,
-    left: Option<Duration>,
-    timed_out: &mut bool,
-) -> std::io::Result<ExitStatus> {
-    if let Some(left) = left {
-        let deadline = Instant::now() + left;
-        while Instant::now() < deadline {
-            if let Some(status) = child.try_wait()? {
-                return Ok(status);
+    fn make_directory(&self, path: &Utf8Path) -> Result<(), SystemError> {
+        std::fs::create_dir_all(path).map_err(SystemError::file("make directory", path))
+    }
+
+    fn list(&self, path: &Utf8Path) -> Result<Vec<String>, SystemError> {
+        let list = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in path.read_dir_utf8()? {
+                names.push(entry?.file_name().to_owned());
             }
-            thread::sleep(Duration::from_millis(5));
-        }
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        *timed_out = true;
-        kill_group(child);
+            names.sort();
+            Ok(names)
+        };
+        list().map_err(SystemError::file("list", path))
     }
-    child.wait()
-}
 
-fn kill_group(child: &Child) {
-    if let Ok(id) = i32::try_from(child.id()) {
-        nix::sys::signal::killpg(
-            nix::unistd::Pid::from_raw(id),
-            nix::sys::signal::Signal::SIGKILL,
+    fn exists(&self, path: &Utf8Path) -> bool {
+        path.exists()
+    }
+
+    fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, SystemError> {
+        path.canonicalize_utf8()
+            .map_err(SystemError::file("resolve", path))
+    }
+
+    fn mount(
+        &self,
+        source: &Utf8Path,
+        target: &Utf8Path,
+        kind: &str,
+        read_only: bool,
+        data: &str,
+    ) -> Result<(), SystemError> {
+        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        if read_only {
+            flags |= MsFlags::MS_RDONLY;
+        }
+        let data = Some(data).filter(|data| !data.is_empty());
+        nix::mount::mount(
+            Some(source.as_std_path()),
+            target.as_std_path(),
+            Some(kind),
+            flags,
+            data,
         )
-        .ok();
+        .map_err(|error| SystemError::file("mount", source)(error.into()))
+    }
+
+    fn unmount(&self, target: &Utf8Path) -> Result<(), SystemError> {
+        nix::mount::umount2(target.as_std_path(), MntFlags::UMOUNT_NOFOLLOW)
+            .map_err(|error| SystemError::file("unmount", target)(error.into()))
+    }
+
+    fn open(&self, device: &Utf8Path, access: Access) -> Result<Box<dyn BlockDevice>, SystemError> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        let mut flags = OFlag::O_CLOEXEC;
+        if access == Access::Write {
+            options.write(true);
+            // open(2): on a block device, O_EXCL without O_CREAT fails with EBUSY if the device is mounted or held.
+            flags |= OFlag::O_EXCL;
+        }
+        let file = options
+            .custom_flags(flags.bits())
+            .open(device)
+            .map_err(SystemError::file("open", device))?;
+        Ok(Box::new(LiveDevice {
+            path: device.to_owned(),
+            file,
+        }))
+    }
+
+    fn emit(&self, path: &Utf8Path, content: &[u8]) {
+        emit(path, content).ok();
+    }
+
+    fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError> {
+        crate::download(url, limit)
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+
+    fn sync(&self) {
+        nix::unistd::sync();
+    }
+
+    fn now(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 }
 
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "an unknown status".to_owned(),
+/// Temporary file, fsync, rename, fsync of the directory: rename(2) is atomic, and without the second fsync the new name may
+/// be gone after a power cut.
+fn replace(path: &Utf8Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Utf8Path::new("/"));
+    let temporary = directory.join(format!(".{}.new", path.file_name().unwrap_or("file")));
+    std::fs::remove_file(&temporary).ok();
+    let written = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        File::open(directory)?.sync_all()
+    };
+    written().inspect_err(|_| {
+        std::fs::remove_file(&temporary).ok();
+    })
+}
+
+/// Waits at most this long in all for a console that is slow; a console nobody reads must not hold up an install.
+const CONSOLE_PATIENCE: Duration = Duration::from_millis(300);
+
+fn emit(path: &Utf8Path, content: &[u8]) -> io::Result<()> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags.bits())
+        .open(path)?;
+    let started = Instant::now();
+    let mut rest = content;
+    while !rest.is_empty() {
+        match file.write(rest) {
+            Ok(0) => return Ok(()),
+            Ok(count) => rest = &rest[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let Some(left) = CONSOLE_PATIENCE.checked_sub(started.elapsed()) else {
+                    return Ok(());
+                };
+                let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+                nix::poll::poll(
+                    &mut [PollFd::new(file.as_fd(), PollFlags::POLLOUT)],
+                    timeout,
+                )?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+struct LiveDevice {
+    path: Utf8PathBuf,
+    file: File,
+}
+
+impl LiveDevice {
+    fn is_block(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.file_type().is_block_device())
+    }
+}
+
+impl BlockDevice for LiveDevice {
+    fn size(&mut self) -> Result<u64, SystemError> {
+        self.file
+            .seek(SeekFrom::End(0))
+            .map_err(SystemError::file("seek", &self.path))
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SystemError> {
+        self.file
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| self.file.read_exact(buffer))
+            .map_err(SystemError::file("read", &self.path))
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SystemError> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(SystemError::file("write", &self.path))
+    }
+
+    fn flush(&mut self) -> Result<(), SystemError> {
+        self.file
+            .sync_all()
+            .and_then(|()| {
+                if self.is_block() {
+                    ioctl::drop_cache(&self.file)
+                } else {
+                    Ok(())
+                }
+            })
+            .map_err(SystemError::file("flush", &self.path))
+    }
+
+    fn reread_partitions(&mut self) -> Result<(), SystemError> {
+        if !self.is_block() {
+            return Ok(());
+        }
+        ioctl::reread_partitions(&self.file).map_err(SystemError::file(
+            "re-read the partition table of",
+            &self.path,
+        ))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
-    #[test]
-    fn output_input_and_locale() {
-        let command = Command::new("sh")
-            .args(["-c", "cat; echo $LC_ALL $X >&2"])
-            .input("text")
-            .env("X", "1");
-        let output = Live.run(&command).unwrap();
-        assert_eq!(
-            (output.stdout.as_str(), output.stderr.as_str()),
-            ("text", "C 1\n")
-        );
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        (folder, path)
     }
 
     #[test]
-    fn failures_show_the_line_and_the_error_text() {
-        let error = Live
-            .run(&Command::new("sh").args(["-c", "echo no such thing >&2; exit 3"]))
-            .unwrap_err();
-        insta::assert_snapshot!(error, @r"
-        `sh -c 'echo no such thing >&2; exit 3'` ended with exit code 3
-        no such thing
-        ");
-        let error = Live
-            .run(&Command::new("no-such-program").arg("a b"))
-            .unwrap_err();
-        insta::assert_snapshot!(error, @"cannot start `no-such-program 'a b'`: No such file or directory (os error 2)");
+    fn files_are_replaced_whole_and_with_their_mode() {
+        let (_guard, folder) = folder();
+        let path = folder.join("node.toml");
+        Live.write(&path, b"first", 0o600).unwrap();
+        Live.write(&path, b"second", 0o640).unwrap();
+        assert_eq!(Live.read(&path).unwrap(), b"second");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(Live.list(&folder).unwrap(), ["node.toml"]);
+        Live.append(&path, b"+").unwrap();
+        assert_eq!(Live.read(&path).unwrap(), b"second+");
+        Live.remove(&path).unwrap();
+        Live.remove(&path).unwrap();
+        assert!(Live.read(&path).unwrap_err().is_not_found());
     }
 
     #[test]
-    fn a_timeout_ends_the_command_and_what_it_started() {
-        for script in ["sleep 60 & sleep 60", "exec >&- 2>&-; sleep 60"] {
-            let started = Instant::now();
-            let command = Command::new("sh")
-                .args(["-c", script])
-                .timeout(Duration::from_millis(200));
-            let error = Live.run(&command).unwrap_err();
-            assert!(error.to_string().contains("timeout after 0.2 s"), "{error}");
-            assert!(started.elapsed() < Duration::from_secs(10));
-        }
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let (_guard, folder) = folder();
+        let target = folder.join("a-directory");
+        Live.make_directory(&target.join("not-empty")).unwrap();
+        let error = Live.write(&target, b"x", 0o600).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+        assert_eq!(Live.list(&folder).unwrap(), ["a-directory"]);
+    }
+
+    #[test]
+    fn devices_are_read_and_written_at_offsets() {
+        let (_guard, folder) = folder();
+        let path = folder.join("disk");
+        std::fs::write(&path, vec![0_u8; 4096]).unwrap();
+        let mut device = Live.open(&path, Access::Write).unwrap();
+        assert_eq!(device.size().unwrap(), 4096);
+        device.write_at(4000, b"tail").unwrap();
+        device.flush().unwrap();
+        let mut buffer = [0; 4];
+        device.read_at(4000, &mut buffer).unwrap();
+        assert_eq!(&buffer, b"tail");
+        assert!(device.read_at(4094, &mut buffer).is_err());
+    }
+
+    #[test]
+    fn a_console_nobody_reads_does_not_stop_us() {
+        let (_guard, folder) = folder();
+        let pipe = folder.join("console");
+        nix::unistd::mkfifo(pipe.as_std_path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        Live.emit(&pipe, b"no reader");
+        let _reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(&pipe)
+            .unwrap();
+        let started = Instant::now();
+        Live.emit(&pipe, &vec![b'x'; 1 << 20]);
+        assert!(started.elapsed() < Duration::from_secs(5));
+        Live.emit(Utf8Path::new("/dev/no-such-console"), b"x");
     }
 }
