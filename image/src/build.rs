@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use roles::folder::RoleSet;
+use system::{Command, System};
 
 use crate::binaries::{self, Binaries};
 use crate::cache::{self, Cache};
-use crate::command::{Runner, command};
 use crate::initrd::{self, RootFile};
 use crate::layers::kernel::Kernel;
 use crate::layers::{base, kernel, role, root, zfs};
@@ -50,7 +50,7 @@ pub struct Options {
 pub fn build(
     options: &Options,
     set: &RoleSet,
-    runner: &dyn Runner,
+    runner: &dyn System,
     progress: &Progress,
 ) -> Result<Vec<Utf8PathBuf>> {
     let cache = Cache::open(&options.cache)?;
@@ -74,10 +74,12 @@ pub fn build(
     let tools = Tools::enter(&tool_root, runner)?;
     stage.finish(!known);
 
-    let snapshot_folder = options
-        .snapshot
-        .clone()
-        .unwrap_or_else(|| cache.root().join("snapshots").join(tools_key.short()));
+    let snapshot_folder = options.snapshot.clone().unwrap_or_else(|| {
+        cache
+            .root()
+            .join("snapshots")
+            .join(cache::Key::new("snapshot", &options.mirrors).short())
+    });
     let stage = progress.stage("packages");
     let snapshot = Snapshot::open(
         &snapshot_folder,
@@ -346,13 +348,13 @@ fn publish(temporary: &Utf8Path, place: &Utf8Path) -> Result<()> {
 }
 
 /// The source revision, with `-changed` if the tree differs from it.
-fn revision(source: &Utf8Path, runner: &dyn Runner) -> Option<String> {
+fn revision(source: &Utf8Path, runner: &dyn System) -> Option<String> {
     let git = |words: &[&str]| {
         let words = ["-C", source.as_str()]
             .into_iter()
             .chain(words.iter().copied());
         runner
-            .run(&command("git", words))
+            .run(&Command::new("git").args(words))
             .ok()
             .map(|output| output.stdout.trim().to_owned())
     };

@@ -13,9 +13,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
+use system::{Command, System};
 
 use crate::cache;
-use crate::command::{Runner, command};
 use crate::index;
 use crate::progress::Progress;
 use crate::recipe::{Lock, Package, Request, SUITE};
@@ -35,7 +35,7 @@ impl<'a> Snapshot<'a> {
     pub fn open(
         root: &Utf8Path,
         tools: &'a Tools<'a>,
-        runner: &dyn Runner,
+        runner: &dyn System,
         refresh: bool,
         offline: bool,
     ) -> Result<Self> {
@@ -338,11 +338,9 @@ impl<'a> Snapshot<'a> {
 }
 
 /// The host's own download settings (proxies and the like): the tool root knows nothing of them.
-fn acquire_settings(runner: &dyn Runner) -> Vec<String> {
-    let dump = command(
-        "apt-config",
-        ["dump", "--no-empty", "--format", "%f=%v%n", "Acquire"],
-    );
+fn acquire_settings(runner: &dyn System) -> Vec<String> {
+    let dump =
+        Command::new("apt-config").args(["dump", "--no-empty", "--format", "%f=%v%n", "Acquire"]);
     let text = runner
         .run(&dump)
         .map(|output| output.stdout)

@@ -23,7 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build the images of roles
-    Build(build::Build),
+    Build(Box<build::Build>),
     /// Show what an image is made of
     Inspect(Inspect),
     /// Look at the cache or make room
@@ -113,7 +113,7 @@ fn report(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> Result<u8> {
     match cli.command {
-        Command::Build(arguments) => build::run(arguments),
+        Command::Build(arguments) => build::run(*arguments),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),

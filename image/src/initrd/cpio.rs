@@ -132,7 +132,7 @@ fn entry(
 
 /// Header with name and data each end at a multiple of four.
 fn pad(out: &mut Vec<u8>) {
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push(0);
     }
 }
