@@ -90,8 +90,8 @@ pub fn build(
     )?;
     let requests = recipe::requests(set, &options.roles);
     let lock = snapshot.resolve(&requests)?;
-    snapshot.download(&lock, &requests, progress)?;
-    stage.finish(true);
+    let fetched = snapshot.download(&lock, &requests, progress)?;
+    stage.finish(fetched || options.refresh);
 
     let identity = Identity {
         version: options.version.clone(),
@@ -245,10 +245,14 @@ impl Work<'_> {
         fill: impl FnOnce(&Utf8Path) -> Result<()>,
     ) -> Result<Utf8PathBuf> {
         let stage = self.progress.stage(title);
-        let (path, made) = self
-            .cache
-            .make(key, &key.digest, fill)
-            .with_context(|| format!("{title} failed"))?;
+        let made = self.cache.make(key, &key.digest, fill);
+        let (path, made) = made.map_err(|error| {
+            let error = error.context(format!("`{title}` was not built"));
+            match full(self.cache.root()) {
+                Some(hint) => error.context(hint),
+                None => error,
+            }
+        })?;
         stage.finish(made);
         Ok(path)
     }
@@ -332,6 +336,15 @@ impl Work<'_> {
         )?;
         publish(&temporary, place)
     }
+}
+
+/// What to say if a build failed and the disk is full: programs report that in many ways, or not at all.
+fn full(folder: &Utf8Path) -> Option<String> {
+    let space = nix::sys::statvfs::statvfs(folder.as_std_path()).ok()?;
+    let free = space.blocks_available() as u64 * space.fragment_size() as u64;
+    (free < 64 << 20).then(|| {
+        format!("no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR")
+    })
 }
 
 /// Gives a whole folder its final name. The old one is moved aside first: a folder cannot be renamed over a full one.

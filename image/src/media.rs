@@ -169,6 +169,7 @@ fn boot_loaders(tree: &Utf8Path, scratch: &Utf8Path, tools: &Tools, parts: &Part
 fn iso_file_system(iso: &Utf8Path, tree: &Utf8Path, tools: &Tools, parts: &Parts) -> Result<()> {
     let label = format!("RACKWRIGHT_{}", parts.role.to_uppercase().replace('-', "_"));
     let epoch = format!("SOURCE_DATE_EPOCH={}", parts.epoch);
+    let dates = format!("={}", parts.epoch);
     let target = tools.path(iso);
     let source = tools.path(tree);
     tools
@@ -180,6 +181,9 @@ fn iso_file_system(iso: &Utf8Path, tree: &Utf8Path, tools: &Tools, parts: &Parts
                 "-as",
                 "mkisofs",
                 "-quiet",
+                // Time stamps of the files too, or two builds differ.
+                "--set_all_file_dates",
+                &dates,
                 "-r",
                 "-J",
                 "-V",

@@ -1,5 +1,7 @@
 //! What `rackwright` prints and its exit code, for everything that ends before the first byte is built.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
 use std::process::Command;
 
 fn rackwright(arguments: &[&str]) -> String {

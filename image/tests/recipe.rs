@@ -1,5 +1,7 @@
 //! A layer is made again exactly when something it depends on changed.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
 use image::cache::Key;
 use image::recipe::{Identity, Lock, Package, Programs, RoleLayers, Shared, Tools, requests};
 use roles::folder::RoleSet;

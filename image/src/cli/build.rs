@@ -105,7 +105,7 @@ pub fn run(arguments: Build) -> Result<u8> {
         }
     }
     let node_file = match &arguments.node {
-        Some(path) => Some(node_file(path, &set, &wanted)?),
+        Some(path) => Some(node_text(path, Some(&set), &wanted)?),
         None => None,
     };
     check_host()?;
@@ -138,9 +138,9 @@ pub fn run(arguments: Build) -> Result<u8> {
 }
 
 /// The text of a node file that the installer would take, for one of the roles that are built.
-fn node_file(path: &Utf8Path, set: &RoleSet, wanted: &[String]) -> Result<String> {
+pub fn node_text(path: &Utf8Path, set: Option<&RoleSet>, wanted: &[String]) -> Result<String> {
     let text = fs_err::read_to_string(path).context("cannot read the node file")?;
-    let node = roles::parse::node_file(path.as_str(), &text, Some(set)).map_err(|wrong| {
+    let node = roles::parse::node_file(path.as_str(), &text, set).map_err(|wrong| {
         anyhow::anyhow!(
             "the node file would fail on the server\n{}",
             wrong.render(false).trim_end()
