@@ -42,6 +42,7 @@ impl<'a> Snapshot<'a> {
         for folder in ["pool/partial", "tmp"] {
             fs_err::create_dir_all(root.join(folder)).context("cannot make the snapshot folder")?;
         }
+        fs_err::write(root.join("status"), "")?;
         let lock = fs_err::OpenOptions::new()
             .create(true)
             .append(true)
@@ -340,7 +341,11 @@ impl<'a> Snapshot<'a> {
         let state = self.tools.path(state);
         let pool = self.tools.path(&self.root.join("pool"));
         let mut options: Vec<String> = [
-            "Dir::State::status=/dev/null".to_owned(),
+            // Nothing is installed. apt locks the folder of this file, so it is one of ours.
+            format!(
+                "Dir::State::status={}",
+                self.tools.path(&self.root.join("status"))
+            ),
             format!("Dir::State::lists={state}/lists"),
             format!("Dir::Etc::sourcelist={state}/sources.list"),
             "Dir::Etc::sourceparts=-".to_owned(),
