@@ -4,5 +4,6 @@ pub mod fixture;
 pub mod inventory;
 pub mod ipmi;
 pub mod probe;
+pub mod signature;
 
 pub use inventory::Inventory;

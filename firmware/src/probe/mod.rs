@@ -23,6 +23,7 @@ mod usage;
 
 pub use board::{SECURE_BOOT, TABLES};
 pub use tree::Tree;
+pub(crate) use tree::clean;
 
 /// Facts that no file holds.
 pub trait Ioctls {
