@@ -3,7 +3,9 @@
 pub mod fixture;
 pub mod inventory;
 pub mod ipmi;
+pub mod live;
 pub mod probe;
+pub mod recording;
 pub mod signature;
 
 pub use inventory::Inventory;
