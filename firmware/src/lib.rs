@@ -6,6 +6,7 @@ pub mod ipmi;
 pub mod live;
 pub mod probe;
 pub mod recording;
+pub mod report;
 pub mod signature;
 
 pub use inventory::Inventory;
