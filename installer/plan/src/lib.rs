@@ -15,6 +15,7 @@ pub mod seed;
 pub mod select;
 pub mod size;
 pub mod step;
+pub mod svg;
 pub mod topology;
 mod zfs;
 

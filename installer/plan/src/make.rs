@@ -419,7 +419,10 @@ fn planned(groups: &[Group<'_>], inventory: &Inventory) -> Vec<PlannedDisk> {
                 let words: Vec<&str> = [
                     Some(holder.kind.as_str()),
                     holder.name.as_deref(),
+                    holder.uuid.as_deref(),
+                    holder.host.as_deref(),
                     holder.detail.as_deref(),
+                    holder.active.then_some("(running)"),
                 ]
                 .into_iter()
                 .flatten()
