@@ -5,17 +5,28 @@ use serde::{Deserialize, Serialize};
 
 /// Everything known of one machine. A fact that could not be read is absent and has a [`Gap`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Inventory {
     /// Board and chassis.
     pub board: Board,
     /// Firmware interface this boot came through.
     pub boot: BootMode,
+    /// Secure Boot enforced; absent without UEFI.
+    pub secure_boot: Option<bool>,
     /// Sockets in use.
     pub cpus: Vec<Cpu>,
     /// Bytes of memory.
     pub memory: u64,
+    /// Memory modules that are fitted (SMBIOS type 17).
+    pub modules: Vec<MemoryModule>,
+    /// Expansion slots (SMBIOS type 9).
+    pub slots: Vec<Slot>,
+    /// Power supplies (SMBIOS type 39).
+    pub power_supplies: Vec<PowerSupply>,
     /// Disks, folded by WWN, then serial.
     pub disks: Vec<Disk>,
+    /// Kernel names of CD and DVD drives (a BMC's virtual CD is one): never install disks.
+    pub optical: Vec<String>,
     /// Enclosures with slots.
     pub enclosures: Vec<Enclosure>,
     /// Storage controllers.
@@ -32,6 +43,7 @@ pub struct Inventory {
 
 /// Board identity (SMBIOS types 1 to 3).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Board {
     /// `Supermicro`.
     pub vendor: Option<String>,
@@ -45,6 +57,18 @@ pub struct Board {
     pub bios_version: Option<String>,
     /// BIOS date.
     pub bios_date: Option<String>,
+    /// System serial number (type 1), often a placeholder.
+    pub system_serial: Option<String>,
+    /// System UUID.
+    pub uuid: Option<String>,
+    /// Chassis vendor: `Default string` on an X10DRH.
+    pub chassis_vendor: Option<String>,
+    /// Chassis type number, 23 is a rack mount chassis.
+    pub chassis_type: Option<u32>,
+    /// Chassis serial number.
+    pub chassis_serial: Option<String>,
+    /// Sockets the board has, in use or not (SMBIOS type 4); 0 if unknown.
+    pub sockets: u32,
 }
 
 /// How the machine was booted.
@@ -59,7 +83,8 @@ pub enum BootMode {
 }
 
 /// One processor socket in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Cpu {
     /// Socket number.
     pub socket: u32,
@@ -70,7 +95,7 @@ pub struct Cpu {
 }
 
 /// Stable name of a disk: `wwn-0x5000cca261280e69`, else `serial-<vendor>-<model>-<serial>`, else `path-<by-path>`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DiskId(pub String);
 
@@ -82,6 +107,7 @@ impl std::fmt::Display for DiskId {
 
 /// One physical disk, however many paths lead to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Disk {
     /// Stable name.
     pub id: DiskId,
@@ -115,12 +141,40 @@ pub struct Disk {
     pub read_only: bool,
     /// The running system came from it.
     pub boot_medium: bool,
+    /// Mount points and `swap` that lie on it now.
+    pub mounted: Vec<String>,
     /// Why it cannot be used (size 0, 520-byte sectors, ...).
     pub faults: Vec<String>,
 }
 
+impl Default for Disk {
+    fn default() -> Self {
+        Self {
+            id: DiskId::default(),
+            vendor: None,
+            model: None,
+            serial: None,
+            wwn: None,
+            firmware: None,
+            size: 0,
+            logical_sector: 512,
+            physical_sector: 512,
+            rotational: None,
+            transport: Transport::Unknown,
+            paths: Vec::new(),
+            bay: None,
+            removable: false,
+            read_only: false,
+            boot_medium: false,
+            mounted: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+}
+
 /// One path to a disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DiskPath {
     /// `sda`: good for this boot only.
     pub kernel_name: String,
@@ -139,7 +193,8 @@ pub struct DiskPath {
 }
 
 /// A bay: enclosure and slot.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Bay {
     /// `front`, `rear`, or the enclosure's id where it cannot be told.
     pub side: String,
@@ -148,7 +203,8 @@ pub struct Bay {
 }
 
 /// An enclosure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Enclosure {
     /// Logical id.
     pub id: String,
@@ -161,7 +217,8 @@ pub struct Enclosure {
 }
 
 /// A storage controller.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Hba {
     /// PCI address.
     pub address: String,
@@ -175,10 +232,21 @@ pub struct Hba {
     pub firmware: Option<String>,
     /// PCI class, six hexadecimal digits.
     pub class: String,
+    /// Option ROM version; `00.00.00.00` means none is flashed, which is fine.
+    pub bios: Option<String>,
+    /// Board name the driver reports, such as `SAS9300-8i`.
+    pub board: Option<String>,
+    /// PCI Express link.
+    pub link: Option<PcieLink>,
+    /// NUMA node, so the processor it hangs off.
+    pub numa: Option<u32>,
+    /// `it` or `ir`; absent if it cannot be told.
+    pub mode: Option<String>,
 }
 
 /// A network port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Nic {
     /// Kernel name: for display only.
     pub kernel_name: String,
@@ -198,10 +266,21 @@ pub struct Nic {
     pub speed: Option<u32>,
     /// Link present.
     pub carrier: Option<bool>,
+    /// PCI subsystem id.
+    pub subsystem: Option<String>,
+    /// Port type of a Mellanox adapter: `eth`, `ib`, `auto (ib)`.
+    pub port_type: Option<String>,
+    /// Board id (PSID) of a Mellanox adapter.
+    pub board_id: Option<String>,
+    /// PCI Express link of the function.
+    pub link: Option<PcieLink>,
+    /// NUMA node.
+    pub numa: Option<u32>,
 }
 
 /// Baseboard management controller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Bmc {
     /// IANA enterprise number, 10876 for Supermicro.
     pub manufacturer: Option<u32>,
@@ -209,10 +288,93 @@ pub struct Bmc {
     pub product: Option<u32>,
     /// Firmware revision.
     pub firmware: Option<String>,
+    /// GUID.
+    pub guid: Option<String>,
+    /// `/dev/ipmi0` answers (or answered, in a capture).
+    pub answers: bool,
+    /// LAN channel, if one was asked for and found.
+    pub lan: Option<BmcLan>,
+}
+
+/// The BMC's network settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BmcLan {
+    /// IPMI channel number.
+    pub channel: u8,
+    /// MAC address.
+    pub mac: Option<String>,
+    /// IPv4 address.
+    pub address: Option<String>,
+    /// IPv4 net mask.
+    pub mask: Option<String>,
+    /// IPv4 gateway.
+    pub gateway: Option<String>,
+    /// `static`, `dhcp` or the number.
+    pub source: Option<String>,
+    /// VLAN id, if one is set.
+    pub vlan: Option<u16>,
+    /// Supermicro: `dedicated`, `shared`, `failover`.
+    pub mode: Option<String>,
+}
+
+/// A PCI Express link: what it runs at and what it could.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PcieLink {
+    /// `8.0 GT/s PCIe`.
+    pub speed: Option<String>,
+    /// Lanes.
+    pub width: Option<u32>,
+    /// Best speed of the device.
+    pub max_speed: Option<String>,
+    /// Most lanes of the device.
+    pub max_width: Option<u32>,
+}
+
+/// One memory module.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryModule {
+    /// `P1-DIMMA1`.
+    pub locator: String,
+    /// Bytes.
+    pub size: u64,
+    /// Part number, trimmed.
+    pub part: Option<String>,
+    /// Rated speed in mega transfers per second.
+    pub speed: Option<u32>,
+    /// Configured speed: lower when the processor limits it, which is harmless.
+    pub configured_speed: Option<u32>,
+}
+
+/// One expansion slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Slot {
+    /// `CPU2 SLOT4 PCI-E 3.0 X8`.
+    pub name: String,
+    /// Something is fitted, as far as the firmware says.
+    pub used: Option<bool>,
+    /// PCI address of what is behind it; absent if nothing is (bus `ff`), as when its processor is missing.
+    pub address: Option<String>,
+}
+
+/// One power supply.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PowerSupply {
+    /// `PWS-1K28P-SQ`.
+    pub model: Option<String>,
+    /// Watt.
+    pub watts: Option<u32>,
+    /// Present, as far as the firmware says.
+    pub present: bool,
 }
 
 /// Something that lies on disks: an array, a pool, a volume group, a file system, a partition table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Holder {
     /// `md`, `zfs`, `lvm`, `filesystem`, `gpt`, ...
     pub kind: String,
@@ -224,10 +386,15 @@ pub struct Holder {
     pub disks: Vec<DiskId>,
     /// Detail for people.
     pub detail: Option<String>,
+    /// Who used it last: host name or hostid.
+    pub host: Option<String>,
+    /// Running now (assembled, imported), not only a label.
+    pub active: bool,
 }
 
 /// A fact that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Gap {
     /// What.
     pub part: String,

@@ -1,5 +1,21 @@
 //! From role, inventory and node file to a plan. Pure: same input, same bytes.
 
+mod build;
+pub mod commands;
+mod data;
+pub mod explain;
+pub mod guard;
+pub mod make;
+mod os;
+pub mod paths;
+pub mod seed;
+pub mod select;
+pub mod size;
 pub mod step;
 
-pub use step::{Action, Check, Plan, Step};
+pub use commands::{CommandLine, DevicePaths, Work};
+pub use explain::explain;
+pub use make::{PlanError, RootImage, make, make_allowing};
+pub use paths::StablePaths;
+pub use seed::Seed;
+pub use step::{Action, Check, Device, Plan, Step};

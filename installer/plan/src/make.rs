@@ -1,0 +1,420 @@
+//! Role, node file and inventory in, plan out.
+
+use std::collections::BTreeSet;
+
+use firmware::inventory::{Disk, DiskId, Inventory};
+use roles::role::{DiskNeed, Layout, Purpose};
+use roles::{NodeFile, Role};
+use sha2::{Digest, Sha256};
+
+use crate::build::Builder;
+use crate::data::{self, Data};
+use crate::os;
+use crate::seed::Seed;
+use crate::select::{Group, SelectError, select};
+use crate::size::decimal;
+use crate::step::{Action, Check, Device, Guard, Mount, Plan, PlannedDisk};
+use crate::{guard, select};
+
+/// The root image to install: the one the installer itself runs from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootImage {
+    /// Bytes.
+    pub size: u64,
+    /// Hexadecimal digest.
+    pub sha256: String,
+    /// Version, for people.
+    pub version: String,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Disks could not be chosen.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// A role without OS disks cannot be installed.
+    #[error(
+        "role `{role}` has no disk group with purpose `os`\nhint: give it one, in the role file or in the node file"
+    )]
+    NoOs {
+        /// Role.
+        role: String,
+    },
+    /// The OS disks are not a pair.
+    #[error(
+        "the OS disks are not equal in size: {small}, {large}\n\
+         hint: use two disks within 1 % of each other, or select others in the node file"
+    )]
+    UnequalOs {
+        /// The smallest.
+        small: String,
+        /// The largest.
+        large: String,
+    },
+    /// A disk is too small.
+    #[error(
+        "group `{group}`: its smallest disk has {has} bytes ({}), at least {least} ({}) are needed for {reason}\n\
+         hint: use larger disks",
+        decimal(*has),
+        decimal(*least)
+    )]
+    TooSmall {
+        /// Group.
+        group: String,
+        /// Bytes of the smallest disk.
+        has: u64,
+        /// Bytes needed.
+        least: u64,
+        /// For what.
+        reason: String,
+    },
+    /// The layout does not fit the disks.
+    #[error("group `{group}`: {reason}\nhint: change the group's layout or count in the node file")]
+    Layout {
+        /// Group.
+        group: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A storage choice nobody knows.
+    #[error("`{value}` is not a value of `initial_sync`\nhint: write `full` or `skip`")]
+    InitialSync {
+        /// What was written.
+        value: String,
+    },
+    /// Something of others would be destroyed.
+    #[error(
+        "what lies on the disks is guarded\n{}\n\
+         hint: if it may be destroyed, allow it by its key; nothing was written",
+        guard_lines(guards)
+    )]
+    Guarded {
+        /// What was not allowed.
+        guards: Vec<Guard>,
+    },
+}
+
+impl PlanError {
+    pub(crate) fn layout(group: &str, reason: String) -> Self {
+        Self::Layout {
+            group: group.into(),
+            reason,
+        }
+    }
+}
+
+fn guard_lines(guards: &[Guard]) -> String {
+    let line = |guard: &Guard| {
+        let disks: Vec<String> = guard.disks.iter().map(ToString::to_string).collect();
+        format!(
+            "  {} {}: {}\n      key: {}\n      disks: {}",
+            guard.kind,
+            guard.name.as_deref().unwrap_or("(no name)"),
+            guard.reason,
+            guard.key,
+            disks.join(", ")
+        )
+    };
+    guards.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Makes a plan; nothing guarded may be destroyed.
+///
+/// # Errors
+/// Says what is wrong with role, node file or machine.
+pub fn make(
+    role: &Role,
+    node: &NodeFile,
+    inventory: &Inventory,
+    image: &RootImage,
+    seed: &Seed,
+) -> Result<Plan, PlanError> {
+    make_allowing(role, node, inventory, image, seed, &[])
+}
+
+/// Makes a plan that may destroy the guarded things whose keys (see [`Guard::key`]) are `allowed`.
+///
+/// # Errors
+/// Says what is wrong with role, node file or machine.
+pub fn make_allowing(
+    role: &Role,
+    node: &NodeFile,
+    inventory: &Inventory,
+    image: &RootImage,
+    seed: &Seed,
+    allowed: &[String],
+) -> Result<Plan, PlanError> {
+    let assume_clean = match node.storage.initial_sync.as_deref() {
+        None | Some("full") => false,
+        Some("skip") => true,
+        Some(value) => {
+            return Err(PlanError::InitialSync {
+                value: value.into(),
+            });
+        }
+    };
+    let needs = needs(role, node);
+    let groups = select(&needs, &inventory.disks)?;
+    let os_group = groups
+        .iter()
+        .find(|group| group.need.purpose == Purpose::Os && !group.disks.is_empty())
+        .ok_or_else(|| PlanError::NoOs {
+            role: role.name.clone(),
+        })?;
+
+    let mut build = Builder::default();
+    for disk in groups.iter().flat_map(|group| &group.disks) {
+        build.step(
+            &format!("wipe-{}", disk.id),
+            format!("wipe disk {}", label(disk)),
+            Check::Blank {
+                disk: disk.id.clone(),
+            },
+            Action::Wipe {
+                disk: disk.id.clone(),
+            },
+        );
+    }
+    let os = os::lay_out(os_group, image, seed, assume_clean, &mut build)?;
+    let mut data = Data {
+        assume_clean,
+        ..Data::default()
+    };
+    lay_out_data(&groups, seed, &mut data, &mut build)?;
+    for disk in &os_group.disks {
+        let id = &disk.id;
+        let device = Device::Partition {
+            disk: id.clone(),
+            number: 2,
+        };
+        let uuid = seed.volume(&format!("esp {id}"));
+        build.step(
+            &format!("filesystem-esp-{id}"),
+            format!("make the EFI system partition of disk {}", label(disk)),
+            Check::FileSystem {
+                device: device.clone(),
+                uuid: uuid.clone(),
+            },
+            Action::MakeFileSystem {
+                device,
+                kind: "vfat".into(),
+                label: "ESP".into(),
+                uuid,
+            },
+        );
+    }
+    for disk in &os_group.disks {
+        let id = &disk.id;
+        build.step(
+            &format!("bootable-{id}"),
+            format!("make disk {} bootable by BIOS and UEFI", label(disk)),
+            Check::Never,
+            Action::MakeBootable {
+                disk: id.clone(),
+                esp: Device::Partition {
+                    disk: id.clone(),
+                    number: 2,
+                },
+                array: os.array.clone(),
+            },
+        );
+    }
+    let mount = |path: &str, uuid: &str| Mount {
+        path: path.into(),
+        uuid: uuid.into(),
+        kind: "ext4".into(),
+    };
+    let mut mounts = vec![mount("/state", &os.state_uuid), mount("/var", &os.var_uuid)];
+    mounts.append(&mut data.mounts);
+    build.step(
+        "state",
+        "write node file and identity".into(),
+        Check::Never,
+        Action::WriteState {
+            state: os.state.clone(),
+            hostid: seed.hostid(),
+            machine_id: seed.machine_id(),
+            mounts,
+        },
+    );
+    let pools = build.pools();
+    build.step(
+        "finish",
+        "export pools, flush, mark the install as unproven".into(),
+        Check::Never,
+        Action::FinishInstall {
+            state: os.state,
+            pools: pools.clone(),
+        },
+    );
+
+    let (steps, notes) = build.finish();
+    let destroys: BTreeSet<DiskId> = steps
+        .iter()
+        .flat_map(|step| step.destroys.iter().cloned())
+        .collect();
+    let guards = guard::guards(&inventory.found, &destroys, &pools, &seed.hostid());
+    let denied: Vec<Guard> = guards
+        .iter()
+        .filter(|guard| !allowed.contains(&guard.key))
+        .cloned()
+        .collect();
+    if !denied.is_empty() {
+        return Err(PlanError::Guarded { guards: denied });
+    }
+    Ok(Plan {
+        node: node.node.clone(),
+        role: role.name.clone(),
+        inventory: facts(&groups),
+        steps,
+        notes,
+        disks: planned(&groups, inventory),
+        guards,
+    })
+}
+
+/// The role's disk groups with the node file's over them: a purpose the node file names replaces the role's groups of that
+/// purpose. An override without a layout keeps the role's.
+#[must_use]
+pub fn needs(role: &Role, node: &NodeFile) -> Vec<DiskNeed> {
+    let overridden = |purpose: Purpose| node.disks.iter().any(|need| need.purpose == purpose);
+    let mut needs: Vec<DiskNeed> = Vec::new();
+    let overrides = |purpose: Purpose, needs: &mut Vec<DiskNeed>| {
+        for need in node.disks.iter().filter(|need| need.purpose == purpose) {
+            let mut need = need.clone();
+            if need.layout.is_none() {
+                need.layout = role
+                    .disks
+                    .iter()
+                    .find(|theirs| theirs.purpose == purpose)
+                    .and_then(|theirs| theirs.layout.clone());
+            }
+            needs.push(need);
+        }
+    };
+    for need in &role.disks {
+        if !overridden(need.purpose) {
+            needs.push(need.clone());
+        } else if !needs.iter().any(|done| done.purpose == need.purpose) {
+            overrides(need.purpose, &mut needs);
+        }
+    }
+    let rest: BTreeSet<Purpose> = node.disks.iter().map(|need| need.purpose).collect();
+    for purpose in rest {
+        if !role.disks.iter().any(|need| need.purpose == purpose) {
+            overrides(purpose, &mut needs);
+        }
+    }
+    needs
+}
+
+fn lay_out_data(
+    groups: &[Group<'_>],
+    seed: &Seed,
+    data: &mut Data,
+    build: &mut Builder,
+) -> Result<(), PlanError> {
+    let joins = |purpose| {
+        matches!(
+            purpose,
+            Purpose::Log | Purpose::Cache | Purpose::Special | Purpose::Spare
+        )
+    };
+    let mut others: Vec<&Group<'_>> = groups
+        .iter()
+        .filter(|group| joins(group.need.purpose) && !group.disks.is_empty())
+        .collect();
+    for group in groups
+        .iter()
+        .filter(|group| group.need.purpose == Purpose::Data && !group.disks.is_empty())
+    {
+        match &group.need.layout {
+            Some(layout @ Layout::Md { .. }) => data::md(group, layout, seed, data, build)?,
+            // Log, cache, special and spare groups join the first pool.
+            Some(layout @ Layout::Zfs { .. }) => {
+                data::zfs(group, &std::mem::take(&mut others), layout, seed, build)?;
+            }
+            None => return Err(PlanError::layout(&group.name, "it has no layout".into())),
+        }
+    }
+    match others.first() {
+        Some(group) => Err(PlanError::layout(
+            &group.name,
+            "there is no pool it could join".into(),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A disk as people find it in the rack.
+pub(crate) fn label(disk: &Disk) -> String {
+    match &disk.bay {
+        Some(bay) => format!("{}:{}", bay.side, bay.slot),
+        None => disk.id.to_string(),
+    }
+}
+
+fn planned(groups: &[Group<'_>], inventory: &Inventory) -> Vec<PlannedDisk> {
+    let holds = |id: &DiskId| {
+        inventory
+            .found
+            .iter()
+            .filter(|holder| holder.disks.contains(id))
+            .map(|holder| {
+                let words: Vec<&str> = [
+                    Some(holder.kind.as_str()),
+                    holder.name.as_deref(),
+                    holder.detail.as_deref(),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
+                words.join(" ")
+            })
+            .collect()
+    };
+    let one = |group: &Group<'_>, disk: &Disk| PlannedDisk {
+        id: disk.id.clone(),
+        group: group.name.clone(),
+        purpose: group.need.purpose,
+        bay: disk
+            .bay
+            .as_ref()
+            .map(|bay| format!("{}:{}", bay.side, bay.slot)),
+        model: disk.model.clone(),
+        serial: disk.serial.clone(),
+        wwn: disk.wwn.clone(),
+        size: disk.size,
+        holds: holds(&disk.id),
+    };
+    groups
+        .iter()
+        .flat_map(|group| group.disks.iter().map(move |disk| one(group, disk)))
+        .collect()
+}
+
+fn facts(groups: &[Group<'_>]) -> String {
+    let mut hash = Sha256::new();
+    for disk in groups.iter().flat_map(|group| &group.disks) {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        hash.update(format!(
+            "{}\n{}\n{}\n{}\n{}\n{} {} {}\n",
+            disk.id,
+            text(&disk.vendor),
+            text(&disk.model),
+            text(&disk.serial),
+            text(&disk.wwn),
+            disk.size,
+            disk.logical_sector,
+            disk.physical_sector
+        ));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// Names of the groups a role and a node file ask for, in the order of the plan.
+#[must_use]
+pub fn group_names(role: &Role, node: &NodeFile) -> Vec<String> {
+    select::names(&needs(role, node))
+}

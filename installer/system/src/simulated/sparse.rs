@@ -1,0 +1,75 @@
+//! Bytes of a disk, only those that were written.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+const PAGE: u64 = 4096;
+
+/// Sparse bytes; what was never written, or was zeroed, reads as zero and takes no memory.
+#[derive(Debug, Clone, Default)]
+pub struct Sparse {
+    pages: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Sparse {
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) {
+        for (start, page, range) in pieces(offset, buffer.len()) {
+            let target = &mut buffer[range.clone()];
+            match self.pages.get(&page) {
+                Some(bytes) => target.copy_from_slice(&bytes[start..start + range.len()]),
+                None => target.fill(0),
+            }
+        }
+    }
+
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) {
+        for (start, page, range) in pieces(offset, bytes.len()) {
+            let source = &bytes[range.clone()];
+            if source.iter().all(|byte| *byte == 0) {
+                if range.len() as u64 == PAGE {
+                    self.pages.remove(&page);
+                    continue;
+                }
+                if !self.pages.contains_key(&page) {
+                    continue;
+                }
+            }
+            let target = self
+                .pages
+                .entry(page)
+                .or_insert_with(|| vec![0; PAGE as usize]);
+            target[start..start + range.len()].copy_from_slice(source);
+        }
+    }
+
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (page, bytes) in &self.pages {
+            if bytes.iter().any(|byte| *byte != 0) {
+                hash.update(page.to_le_bytes());
+                hash.update(bytes);
+            }
+        }
+        hex::encode(hash.finalize())
+    }
+}
+
+/// Cuts a range at page borders: (offset in page, page, range in buffer).
+fn pieces(
+    offset: u64,
+    length: usize,
+) -> impl Iterator<Item = (usize, u64, std::ops::Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done >= length {
+            return None;
+        }
+        let position = offset + done as u64;
+        let start = (position % PAGE) as usize;
+        let count = (PAGE as usize - start).min(length - done);
+        let piece = (start, position / PAGE, done..done + count);
+        done += count;
+        Some(piece)
+    })
+}
