@@ -1,5 +1,7 @@
 //! The engine on a machine in memory: a whole install, every single effect failing, power cuts, and what must never happen.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 mod machine;
 
 use machine::{Machine, PERMIT};
@@ -327,6 +329,7 @@ fn a_bad_root_image_leaves_the_slot_unbootable() {
     for (change, expected) in table {
         let mut machine = Machine::new();
         change(&mut machine);
+        machine.remember_medium();
         let (outcome, events) = machine.execute(&machine.simulated);
         assert_eq!(outcome, Outcome::Failed);
         let Some(Event::Failed { error, hint, .. }) = events

@@ -187,6 +187,11 @@ impl Machine {
         "/dev/md127p3".into()
     }
 
+    /// What the medium holds now is what it must hold afterwards.
+    pub fn remember_medium(&mut self) {
+        self.canary.0 = self.simulated.disk_digest("sdm");
+    }
+
     pub fn slot_a(&self) -> Vec<u8> {
         self.leave_array_running();
         self.simulated.get("md127p1", 0, self.image.len()).unwrap()
