@@ -21,6 +21,7 @@ mod tree;
 mod udev;
 mod usage;
 
+pub use board::{SECURE_BOOT, TABLES};
 pub use tree::Tree;
 
 /// Facts that no file holds.

@@ -21,7 +21,12 @@ pub fn explain(plan: &Plan, paths: &dyn DevicePaths) -> String {
         text.push_str("\nguarded, and allowed to be destroyed\n");
         for guard in &plan.guards {
             let name = guard.name.as_deref().unwrap_or("(no name)");
-            wrap(&mut text, "  ", "    ", &format!("{} {name}: {}; key {}", guard.kind, guard.reason, guard.key));
+            wrap(
+                &mut text,
+                "  ",
+                "    ",
+                &format!("{} {name}: {}; key {}", guard.kind, guard.reason, guard.key),
+            );
         }
     }
     text.push_str("\nwhy\n");
@@ -37,12 +42,18 @@ pub fn explain(plan: &Plan, paths: &dyn DevicePaths) -> String {
 #[must_use]
 pub fn summary(plan: &Plan) -> String {
     let destroys = plan.destroys();
-    let (lost, kept): (Vec<&PlannedDisk>, Vec<&PlannedDisk>) =
-        plan.disks.iter().partition(|disk| destroys.contains(&disk.id));
+    let (lost, kept): (Vec<&PlannedDisk>, Vec<&PlannedDisk>) = plan
+        .disks
+        .iter()
+        .partition(|disk| destroys.contains(&disk.id));
     let mut text = format!("all content of these {} disks is destroyed\n", lost.len());
     table(&mut text, &lost);
     if !kept.is_empty() {
-        let _ = writeln!(text, "\nthese {} disks are used and keep their content", kept.len());
+        let _ = writeln!(
+            text,
+            "\nthese {} disks are used and keep their content",
+            kept.len()
+        );
         table(&mut text, &kept);
     }
     text
@@ -53,8 +64,11 @@ fn table(text: &mut String, disks: &[&PlannedDisk]) {
     let rows: Vec<[String; 6]> = disks
         .iter()
         .map(|disk| {
-            let group =
-                if disk.group.is_empty() { purpose(disk.purpose).to_owned() } else { disk.group.clone() };
+            let group = if disk.group.is_empty() {
+                purpose(disk.purpose).to_owned()
+            } else {
+                disk.group.clone()
+            };
             [
                 group,
                 value(&disk.bay),
@@ -73,7 +87,11 @@ fn table(text: &mut String, disks: &[&PlannedDisk]) {
         }
     }
     let line = |row: &[String; 6]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         format!("  {}", cells.join("  ").trim_end())
     };
     let _ = writeln!(text, "{}", line(&head));

@@ -62,6 +62,7 @@ pub fn guards(
 #[must_use]
 pub fn reason(holder: &Holder, own_pools: &[String], hostid: &str) -> Option<&'static str> {
     let detail = holder.detail.as_deref().unwrap_or_default().to_lowercase();
+    let host = holder.host.as_deref().unwrap_or_default().to_lowercase();
     let shared = |text: &str| SHARED.contains(&text);
     match holder.kind.to_lowercase().as_str() {
         "zfs" | "zfs_member" => {
@@ -69,7 +70,7 @@ pub fn reason(holder: &Holder, own_pools: &[String], hostid: &str) -> Option<&'s
                 .name
                 .as_ref()
                 .is_some_and(|name| own_pools.contains(name));
-            (!(own_name && has_word(&detail, hostid)))
+            (!(own_name && (has_word(&host, hostid) || has_word(&detail, hostid))))
                 .then_some("a ZFS pool that this install did not make")
         }
         "lvm" | "lvm2_member" => Some("a volume group"),

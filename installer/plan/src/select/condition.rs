@@ -17,6 +17,10 @@ pub fn ineligible(disk: &Disk) -> Option<String> {
     if disk.read_only {
         return Some("write-protected".into());
     }
+    // The installer mounts nothing before a plan is carried out, so something else is using it.
+    if let Some(place) = disk.mounted.first() {
+        return Some(format!("in use: {place}"));
+    }
     if let Some(fault) = disk.faults.first() {
         return Some(format!("fault: {fault}"));
     }

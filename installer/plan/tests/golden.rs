@@ -1,0 +1,25 @@
+//! The plan of every role on its reference machine, as text and as JSON.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use plan::{StablePaths, explain, make};
+use support::{ROLES, image, machine, node, role, seed};
+
+#[test]
+fn plans_of_all_roles() {
+    for name in ROLES {
+        let inventory = machine(name);
+        let plan = make(&role(name), &node(name), &inventory, &image(), &seed())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        insta::assert_snapshot!(
+            format!("{name}-text"),
+            explain(&plan, &StablePaths::new(&inventory))
+        );
+        insta::assert_snapshot!(
+            format!("{name}-json"),
+            serde_json::to_string_pretty(&plan).unwrap()
+        );
+    }
+}
