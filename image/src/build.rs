@@ -53,6 +53,23 @@ pub fn build(
     runner: &dyn System,
     progress: &Progress,
 ) -> Result<Vec<Utf8PathBuf>> {
+    stages(options, set, runner, progress).map_err(|error| {
+        match [&options.cache, &options.out]
+            .into_iter()
+            .find_map(|folder| full(folder))
+        {
+            Some(hint) => error.context(hint),
+            None => error,
+        }
+    })
+}
+
+fn stages(
+    options: &Options,
+    set: &RoleSet,
+    runner: &dyn System,
+    progress: &Progress,
+) -> Result<Vec<Utf8PathBuf>> {
     let cache = Cache::open(&options.cache)?;
     let stage = progress.stage("programs of the image");
     let binaries = match &options.binaries {
@@ -246,14 +263,10 @@ impl Work<'_> {
         fill: impl FnOnce(&Utf8Path) -> Result<()>,
     ) -> Result<Utf8PathBuf> {
         let stage = self.progress.stage(title);
-        let made = self.cache.make(key, &key.digest, fill);
-        let (path, made) = made.map_err(|error| {
-            let error = error.context(format!("`{title}` was not built"));
-            match full(self.cache.root()) {
-                Some(hint) => error.context(hint),
-                None => error,
-            }
-        })?;
+        let (path, made) = self
+            .cache
+            .make(key, &key.digest, fill)
+            .with_context(|| format!("`{title}` was not built"))?;
         stage.finish(made);
         Ok(path)
     }
@@ -341,7 +354,8 @@ impl Work<'_> {
 
 /// What to say if a build failed and the disk is full: programs report that in many ways, or not at all.
 fn full(folder: &Utf8Path) -> Option<String> {
-    let space = nix::sys::statvfs::statvfs(folder.as_std_path()).ok()?;
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let space = nix::sys::statvfs::statvfs(there.as_std_path()).ok()?;
     let free = space.blocks_available() as u64 * space.fragment_size() as u64;
     (free < 64 << 20).then(|| {
         format!("no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR")
