@@ -54,11 +54,13 @@ pub fn build(
     progress: &Progress,
 ) -> Result<Vec<Utf8PathBuf>> {
     stages(options, set, runner, progress).map_err(|error| {
-        match [&options.cache, &options.out]
-            .into_iter()
-            .find_map(|folder| full(folder))
-        {
-            Some(hint) => error.context(hint),
+        // What failed has been taken away again, so the disk may have room by now: the program's own words count as well.
+        let said = format!("{error:#}").contains("No space left on device");
+        let folder = [&options.cache, &options.out].into_iter().find(|folder| full(folder));
+        match folder.or(said.then_some(&options.cache)) {
+            Some(folder) => error.context(format!(
+                "no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR"
+            )),
             None => error,
         }
     })
@@ -352,14 +354,12 @@ impl Work<'_> {
     }
 }
 
-/// What to say if a build failed and the disk is full: programs report that in many ways, or not at all.
-fn full(folder: &Utf8Path) -> Option<String> {
-    let there = folder.ancestors().find(|folder| folder.exists())?;
-    let space = nix::sys::statvfs::statvfs(there.as_std_path()).ok()?;
-    let free = space.blocks_available() as u64 * space.fragment_size() as u64;
-    (free < 64 << 20).then(|| {
-        format!("no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR")
-    })
+/// Whether there is next to no room where this folder is.
+fn full(folder: &Utf8Path) -> bool {
+    let there = folder.ancestors().find(|folder| folder.exists());
+    there
+        .and_then(|folder| nix::sys::statvfs::statvfs(folder.as_std_path()).ok())
+        .is_some_and(|space| space.blocks_available() * space.fragment_size() <= 64 << 20)
 }
 
 /// Gives a whole folder its final name. The old one is moved aside first: a folder cannot be renamed over a full one.
