@@ -21,7 +21,7 @@ mod zfs;
 
 pub use commands::{CommandLine, DevicePaths, Work};
 pub use explain::explain;
-pub use make::{Choices, PlanError, RootImage, make, make_with};
+pub use make::{Choices, PlanError, RootImage, make, make_allowing, make_with};
 pub use paths::StablePaths;
 pub use seed::Seed;
 pub use step::{Action, Check, Device, Plan, Step};

@@ -156,6 +156,25 @@ pub fn make(
     make_with(role, node, inventory, image, seed, &Choices::default())
 }
 
+/// Makes a plan that may destroy the guarded things whose keys (see [`Guard::key`]) are `allowed`.
+///
+/// # Errors
+/// Says what is wrong with role, node file or machine.
+pub fn make_allowing(
+    role: &Role,
+    node: &NodeFile,
+    inventory: &Inventory,
+    image: &RootImage,
+    seed: &Seed,
+    allowed: &[String],
+) -> Result<Plan, PlanError> {
+    let choices = Choices {
+        allowed: allowed.to_vec(),
+        ..Choices::default()
+    };
+    make_with(role, node, inventory, image, seed, &choices)
+}
+
 /// Makes a plan by the owner's choices.
 ///
 /// # Errors
