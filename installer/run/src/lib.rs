@@ -1,6 +1,7 @@
 //! The engine and all that runs on the machine: steps, events, journal, boot rendering, health, status.
 
 pub mod actions;
+pub mod appliance;
 pub mod checks;
 pub mod console;
 pub mod context;
@@ -11,6 +12,7 @@ pub mod grub;
 pub mod identity;
 pub mod install_state;
 pub mod journal;
+pub mod node_source;
 pub mod permit;
 pub mod prior;
 pub mod stream;

@@ -12,6 +12,7 @@ pub mod live;
 mod process;
 pub mod recorded;
 pub mod simulated;
+pub mod tree;
 
 pub use command::{Command, CommandError, Output};
 pub use download::{DownloadError, download};
@@ -22,3 +23,4 @@ pub use live::Live;
 pub use process::Stream;
 pub use recorded::Recorded;
 pub use simulated::Simulated;
+pub use tree::Tree;
