@@ -272,7 +272,8 @@ pub struct Mount {
 /// A group of devices in a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vdev {
-    /// `mirror`, `raidz2`, `log`, `cache`, `spare`, `special`; log and special are mirrors if they have two.
+    /// The word of `zpool create`: `mirror`, `raidz2`, `draid2:8d:36c:2s`, `log`, `cache`, `spare`, `special`; log and special
+    /// are mirrors if they have two.
     pub kind: String,
     /// Partitions.
     pub members: Vec<Device>,
