@@ -108,12 +108,12 @@ pub fn zero(
     offset: u64,
     length: u64,
 ) -> Result<bool, SystemError> {
-    let mut buffer = vec![0; CHUNK];
+    let (mut buffer, zeros) = (vec![0; CHUNK], vec![0; CHUNK]);
     let mut done = 0;
     while done < length {
         let count = usize::try_from((length - done).min(CHUNK as u64)).unwrap_or(CHUNK);
         device.read_at(offset + done, &mut buffer[..count])?;
-        if buffer[..count].iter().any(|byte| *byte != 0) {
+        if buffer[..count] != zeros[..count] {
             return Ok(false);
         }
         done += count as u64;

@@ -76,10 +76,8 @@ pub fn finished(records: &[Record], digest: &str) -> Vec<String> {
                 }
                 ours = other == digest;
             }
-            Event::Finished { step, .. } if ours => {
-                if !steps.contains(step) {
-                    steps.push(step.clone());
-                }
+            Event::Finished { step, .. } if ours && !steps.contains(step) => {
+                steps.push(step.clone());
             }
             // Begun again: not finished any more.
             Event::Started { step } if ours => steps.retain(|other| other != step),

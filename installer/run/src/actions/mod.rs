@@ -162,7 +162,8 @@ impl Act<'_> {
             Action::CreatePool { vdevs, .. } => {
                 vdevs.iter().flat_map(|vdev| &vdev.members).collect()
             }
-            Action::CreateDataset { .. } => return self.step.destroys.iter().cloned().collect(),
+            // Data sets lie on their pool; its members are the step's `destroys`.
+            Action::CreateDataset { .. } => Vec::new(),
             Action::BeginInstall { state }
             | Action::WriteState { state, .. }
             | Action::FinishInstall { state, .. } => vec![state],
@@ -174,37 +175,19 @@ impl Act<'_> {
             .collect()
     }
 
-    /// The write guard: whatever the step touches must be in its `destroys`, or be built solely from disks that the plan
-    /// destroys; and each of these disks must still be itself.
+    /// The write guard: whatever the step touches must be in its `destroys`, and each of these disks must still be itself.
     fn verify_disks(&self) -> Result<(), ActionError> {
-        let raw = match &self.step.action {
-            Action::Wipe { .. } | Action::CreateArray { .. } | Action::CreatePool { .. } => true,
-            Action::Partition { device, .. } | Action::MakeFileSystem { device, .. } => {
-                is_raw(device)
-            }
-            _ => false,
-        };
-        for id in self.touched() {
-            let allowed = if raw {
-                self.step.destroys.contains(&id)
-            } else {
-                self.devices.destroys().contains(&id)
-            };
-            let disk = self.devices.disk(&id)?;
-            if !allowed || disk.boot_medium || disk.read_only {
+        let touched = self.touched();
+        let disks: BTreeSet<&DiskId> = touched.iter().chain(&self.step.destroys).collect();
+        for id in disks {
+            let disk = self.devices.disk(id)?;
+            if !self.step.destroys.contains(id) || disk.boot_medium || disk.read_only {
                 return Err(ActionError::Forbidden {
                     device: self.step.title.clone(),
                     disk: id.to_string(),
                 });
             }
-        }
-        let disks: BTreeSet<DiskId> = self
-            .touched()
-            .into_iter()
-            .chain(self.step.destroys.iter().cloned())
-            .collect();
-        for id in &disks {
-            identity::verify(self.system, self.devices.disk(id)?)?;
+            identity::verify(self.system, disk)?;
         }
         let names = |disks: &mut dyn Iterator<Item = &DiskId>| -> Vec<String> {
             disks
@@ -221,11 +204,6 @@ impl Act<'_> {
     /// Opens a device for writing, inside the guard.
     fn open_for_writing(&mut self, device: &Device) -> Result<Box<dyn BlockDevice>, ActionError> {
         let path = self.wait_for(device)?;
-        let allowed: Vec<&DiskId> = if is_raw(device) {
-            self.step.destroys.iter().collect()
-        } else {
-            self.devices.destroys().iter().collect()
-        };
         let under = self.devices.under(device);
         if under.is_empty() {
             return Err(ActionError::Forbidden {
@@ -233,7 +211,7 @@ impl Act<'_> {
                 disk: "unknown".into(),
             });
         }
-        if let Some(disk) = under.iter().find(|disk| !allowed.contains(disk)) {
+        if let Some(disk) = under.iter().find(|disk| !self.step.destroys.contains(disk)) {
             return Err(ActionError::Forbidden {
                 device: path.into_string(),
                 disk: disk.to_string(),
@@ -312,11 +290,6 @@ impl Act<'_> {
             });
         }
     }
-}
-
-/// It is a disk or a partition of one, not an array.
-fn is_raw(device: &Device) -> bool {
-    matches!(device, Device::Disk { .. } | Device::Partition { .. })
 }
 
 /// From the plan's form to the one that can be started. Nothing in a plan takes longer than this to start failing.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 const PAGE: u64 = 4096;
+static ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 
 /// Sparse bytes; what was never written, or was zeroed, reads as zero and takes no memory.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +27,7 @@ impl Sparse {
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
         for (start, page, range) in pieces(offset, bytes.len()) {
             let source = &bytes[range.clone()];
-            if source.iter().all(|byte| *byte == 0) {
+            if *source == ZEROS[..source.len()] {
                 if range.len() as u64 == PAGE {
                     self.pages.remove(&page);
                     continue;
