@@ -103,7 +103,10 @@ pub fn reference(role: &str, firmware: Firmware, ssh_port: Option<u16>) -> Build
                 NicModel::Virtio
             },
             network: if index == 0 {
-                Network::User { ssh_port }
+                Network::User {
+                    ssh_port,
+                    open: false,
+                }
             } else {
                 Network::Nothing
             },
