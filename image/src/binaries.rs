@@ -2,8 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-
-use crate::command::{Runner, command};
+use system::{Command, System};
 
 /// Target of both programs.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -26,7 +25,7 @@ pub fn own_source() -> Utf8PathBuf {
 }
 
 /// Compiles both programs from the source tree. cargo decides what has to be done again.
-pub fn build(source: &Utf8Path, runner: &dyn Runner) -> Result<Binaries> {
+pub fn build(source: &Utf8Path, runner: &dyn System) -> Result<Binaries> {
     if !source.join("installer/Cargo.toml").is_file() {
         bail!(
             "the source tree is not at `{source}`, so the programs of the image cannot be compiled\n\
@@ -56,7 +55,7 @@ pub fn build(source: &Utf8Path, runner: &dyn Runner) -> Result<Binaries> {
         target.as_str(),
     ]
     .map(str::to_owned);
-    runner.run(&command("env", line)).context(
+    runner.run(&Command::new("env").args(line)).context(
         "cannot compile the programs of the image\nhint: is Rust there? https://rustup.rs",
     )?;
     let folder = target.join(TARGET).join("release");

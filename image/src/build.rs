@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use roles::folder::RoleSet;
+use system::{Command, System};
 
 use crate::binaries::{self, Binaries};
 use crate::cache::{self, Cache};
-use crate::command::{Runner, command};
 use crate::initrd::{self, RootFile};
 use crate::layers::kernel::Kernel;
 use crate::layers::{base, kernel, role, root, zfs};
@@ -50,7 +50,7 @@ pub struct Options {
 pub fn build(
     options: &Options,
     set: &RoleSet,
-    runner: &dyn Runner,
+    runner: &dyn System,
     progress: &Progress,
 ) -> Result<Vec<Utf8PathBuf>> {
     let cache = Cache::open(&options.cache)?;
@@ -74,10 +74,12 @@ pub fn build(
     let tools = Tools::enter(&tool_root, runner)?;
     stage.finish(!known);
 
-    let snapshot_folder = options
-        .snapshot
-        .clone()
-        .unwrap_or_else(|| cache.root().join("snapshots").join(tools_key.short()));
+    let snapshot_folder = options.snapshot.clone().unwrap_or_else(|| {
+        cache
+            .root()
+            .join("snapshots")
+            .join(cache::Key::new("snapshot", &options.mirrors).short())
+    });
     let stage = progress.stage("packages");
     let snapshot = Snapshot::open(
         &snapshot_folder,
@@ -88,8 +90,8 @@ pub fn build(
     )?;
     let requests = recipe::requests(set, &options.roles);
     let lock = snapshot.resolve(&requests)?;
-    snapshot.download(&lock, &requests, progress)?;
-    stage.finish(true);
+    let fetched = snapshot.download(&lock, &requests, progress)?;
+    stage.finish(fetched || options.refresh);
 
     let identity = Identity {
         version: options.version.clone(),
@@ -243,10 +245,14 @@ impl Work<'_> {
         fill: impl FnOnce(&Utf8Path) -> Result<()>,
     ) -> Result<Utf8PathBuf> {
         let stage = self.progress.stage(title);
-        let (path, made) = self
-            .cache
-            .make(key, &key.digest, fill)
-            .with_context(|| format!("{title} failed"))?;
+        let made = self.cache.make(key, &key.digest, fill);
+        let (path, made) = made.map_err(|error| {
+            let error = error.context(format!("`{title}` was not built"));
+            match full(self.cache.root()) {
+                Some(hint) => error.context(hint),
+                None => error,
+            }
+        })?;
         stage.finish(made);
         Ok(path)
     }
@@ -332,6 +338,15 @@ impl Work<'_> {
     }
 }
 
+/// What to say if a build failed and the disk is full: programs report that in many ways, or not at all.
+fn full(folder: &Utf8Path) -> Option<String> {
+    let space = nix::sys::statvfs::statvfs(folder.as_std_path()).ok()?;
+    let free = space.blocks_available() as u64 * space.fragment_size() as u64;
+    (free < 64 << 20).then(|| {
+        format!("no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR")
+    })
+}
+
 /// Gives a whole folder its final name. The old one is moved aside first: a folder cannot be renamed over a full one.
 fn publish(temporary: &Utf8Path, place: &Utf8Path) -> Result<()> {
     let folder = fs_err::File::open(temporary)?;
@@ -346,13 +361,13 @@ fn publish(temporary: &Utf8Path, place: &Utf8Path) -> Result<()> {
 }
 
 /// The source revision, with `-changed` if the tree differs from it.
-fn revision(source: &Utf8Path, runner: &dyn Runner) -> Option<String> {
+fn revision(source: &Utf8Path, runner: &dyn System) -> Option<String> {
     let git = |words: &[&str]| {
         let words = ["-C", source.as_str()]
             .into_iter()
             .chain(words.iter().copied());
         runner
-            .run(&command("git", words))
+            .run(&Command::new("git").args(words))
             .ok()
             .map(|output| output.stdout.trim().to_owned())
     };

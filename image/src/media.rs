@@ -169,6 +169,7 @@ fn boot_loaders(tree: &Utf8Path, scratch: &Utf8Path, tools: &Tools, parts: &Part
 fn iso_file_system(iso: &Utf8Path, tree: &Utf8Path, tools: &Tools, parts: &Parts) -> Result<()> {
     let label = format!("RACKWRIGHT_{}", parts.role.to_uppercase().replace('-', "_"));
     let epoch = format!("SOURCE_DATE_EPOCH={}", parts.epoch);
+    let dates = format!("={}", parts.epoch);
     let target = tools.path(iso);
     let source = tools.path(tree);
     tools
@@ -180,6 +181,9 @@ fn iso_file_system(iso: &Utf8Path, tree: &Utf8Path, tools: &Tools, parts: &Parts
                 "-as",
                 "mkisofs",
                 "-quiet",
+                // Time stamps of the files too, or two builds differ.
+                "--set_all_file_dates",
+                &dates,
                 "-r",
                 "-J",
                 "-V",
@@ -414,7 +418,14 @@ mod tests {
 
     #[test]
     fn partitions_lie_on_the_extents_of_files() {
-        insta::assert_snapshot!(script(&extents(REPORT), "digest").unwrap(), @"");
+        insta::assert_snapshot!(script(&extents(REPORT), "digest").unwrap(), @r"
+        label: gpt
+        label-id: 15d650b2-26c2-805e-b8f5-db69f5350c3b
+        first-lba: 64
+        start=140, size=8192, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=rackwright-efi, uuid=e02af5b8-1c08-8019-8428-65c5fe481fd3
+        start=8692, size=16384, type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7, name=RACKWRIGHT, uuid=ef7c095a-b607-8f26-b3c0-8bc6dc636c29
+        start=48848, size=204800, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=rackwright-root, uuid=29631612-dc0f-8f18-b9d6-fb17172d8fbc
+        ");
     }
 
     #[test]

@@ -141,10 +141,10 @@ impl Progress {
             // A reader that went away is no reason to stop a build.
             let _ = writeln!(std::io::stdout(), "{line}");
         }
-        if self.mode == Mode::Lines {
-            if let Some(line) = line(&event) {
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }
+        if self.mode == Mode::Lines
+            && let Some(line) = line(&event)
+        {
+            let _ = writeln!(std::io::stderr(), "{line}");
         }
         if self.mode == Mode::Bars {
             self.draw(&event);

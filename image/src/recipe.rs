@@ -211,6 +211,7 @@ impl Shared {
             "base",
             &(
                 1,
+                &tools.digest,
                 lock.epoch,
                 lock.digests("base"),
                 &set.common.packages,
@@ -219,7 +220,7 @@ impl Shared {
         );
         let kernel = Key::new("kernel", &(1, kernel_package, &tools.digest));
         let zfs_package = lock.named("zfs", "zfs-dkms").map(|package| &package.sha256);
-        let zfs = Key::new("zfs", &(1, kernel_package, zfs_package));
+        let zfs = Key::new("zfs", &(1, &tools.digest, kernel_package, zfs_package));
         let initrd = Key::new(
             "initrd",
             &(

@@ -13,9 +13,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
+use system::{Command, System};
 
-use crate::cache;
-use crate::command::{Runner, command};
+use crate::cache::{self, Key};
 use crate::index;
 use crate::progress::Progress;
 use crate::recipe::{Lock, Package, Request, SUITE};
@@ -35,7 +35,7 @@ impl<'a> Snapshot<'a> {
     pub fn open(
         root: &Utf8Path,
         tools: &'a Tools<'a>,
-        runner: &dyn Runner,
+        runner: &dyn System,
         refresh: bool,
         offline: bool,
     ) -> Result<Self> {
@@ -94,8 +94,30 @@ impl<'a> Snapshot<'a> {
         Ok(())
     }
 
-    /// Decides exactly which packages each request is. No network.
+    /// Decides exactly which packages each request is. No network. The same index and requests give the same answer, so it is
+    /// kept.
     pub fn resolve(&self, requests: &[Request]) -> Result<Lock> {
+        let mut signed = Vec::new();
+        for file in self.lists("InRelease")? {
+            signed.push(sha256(&file)?);
+        }
+        let key = Key::new("lock", &(1, &signed, requests));
+        let kept = self.root.join("locks").join(format!("{}.json", key.digest));
+        if let Some(lock) = fs_err::read_to_string(&kept)
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok())
+        {
+            return Ok(lock);
+        }
+        let lock = self.resolve_anew(requests)?;
+        fs_err::create_dir_all(self.root.join("locks"))?;
+        let temporary = self.root.join("tmp/lock.json");
+        fs_err::write(&temporary, serde_json::to_vec_pretty(&lock)?)?;
+        fs_err::rename(&temporary, &kept)?;
+        Ok(lock)
+    }
+
+    fn resolve_anew(&self, requests: &[Request]) -> Result<Lock> {
         let mut sets = BTreeMap::new();
         // apt names no URI for what it already has, so it is shown an empty pool.
         let empty = self.root.join("tmp/empty");
@@ -109,7 +131,11 @@ impl<'a> Snapshot<'a> {
             arguments.extend(["--print-uris", "-qq", "-y", "install"].map(str::to_owned));
             arguments.extend(request.packages.iter().cloned());
             let output = self.tools.run("apt-get", arguments).with_context(|| {
-                format!("cannot resolve the packages of `{}`\nhint: a name in `packages` may be wrong, or the index old: --refresh", request.name)
+                format!(
+                    "cannot resolve the packages of `{}`\n\
+                     hint: a name in `packages` may be wrong, or the index old: --refresh",
+                    request.name
+                )
             })?;
             let mut packages = index::uris(&output.stdout)?;
             if packages.is_empty() {
@@ -170,11 +196,11 @@ impl<'a> Snapshot<'a> {
         Ok(files)
     }
 
-    /// Brings everything of the lock into the pool.
-    pub fn download(&self, lock: &Lock, requests: &[Request], progress: &Progress) -> Result<()> {
+    /// Brings everything of the lock into the pool. Says whether anything had to be fetched.
+    pub fn download(&self, lock: &Lock, requests: &[Request], progress: &Progress) -> Result<bool> {
         let missing = self.missing(lock);
         if missing.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let total: u64 = missing.iter().map(|package| package.size).sum();
         if self.offline {
@@ -220,7 +246,7 @@ impl<'a> Snapshot<'a> {
                 package.file
             );
         }
-        Ok(())
+        Ok(true)
     }
 
     fn fetch(&self, lock: &Lock, requests: &[Request]) -> Result<()> {
@@ -338,11 +364,9 @@ impl<'a> Snapshot<'a> {
 }
 
 /// The host's own download settings (proxies and the like): the tool root knows nothing of them.
-fn acquire_settings(runner: &dyn Runner) -> Vec<String> {
-    let dump = command(
-        "apt-config",
-        ["dump", "--no-empty", "--format", "%f=%v%n", "Acquire"],
-    );
+fn acquire_settings(runner: &dyn System) -> Vec<String> {
+    let dump =
+        Command::new("apt-config").args(["dump", "--no-empty", "--format", "%f=%v%n", "Acquire"]);
     let text = runner
         .run(&dump)
         .map(|output| output.stdout)

@@ -6,23 +6,22 @@
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use system::{Command, Output};
+use system::{Command, Output, System};
 
 use crate::cache::Cache;
-use crate::command::{Runner, command};
 use crate::recipe::{SUITE, Tools as Recipe};
 
 /// A tool root that is ready to be used in this mount namespace.
 pub struct Tools<'a> {
     root: Utf8PathBuf,
-    runner: &'a dyn Runner,
+    runner: &'a dyn System,
 }
 
 /// Makes the tool root, or takes it from the cache. Needs the network the first time.
 pub fn make(
     cache: &Cache,
     recipe: &Recipe,
-    runner: &dyn Runner,
+    runner: &dyn System,
     offline: bool,
 ) -> Result<Utf8PathBuf> {
     let (entry, _) = cache.make(&recipe.key(), recipe, |folder| {
@@ -41,7 +40,7 @@ pub fn make(
         ];
         arguments.extend(recipe.mirrors.iter().cloned());
         runner
-            .run(&command("mmdebstrap", arguments))
+            .run(&Command::new("mmdebstrap").args(arguments))
             .context("cannot make the tool root\nhint: is the mirror reachable? another one: --mirror URL")?;
         for folder in ["host", "merged"].map(|name| folder.join("content").join(name)) {
             fs_err::create_dir_all(folder)?;
@@ -53,7 +52,7 @@ pub fn make(
 
 impl<'a> Tools<'a> {
     /// Makes the tool root at `root` usable in this mount namespace, which must be private.
-    pub fn enter(root: &Utf8Path, runner: &'a dyn Runner) -> Result<Self> {
+    pub fn enter(root: &Utf8Path, runner: &'a dyn System) -> Result<Self> {
         bind(root, root)?;
         bind(Utf8Path::new("/"), &root.join("host"))?;
         file_systems(root)?;
@@ -238,13 +237,7 @@ fn chroot<A: Into<String>>(
         "DEBIAN_FRONTEND=noninteractive",
         program,
     ];
-    command(
-        "chroot",
-        fixed
-            .into_iter()
-            .map(str::to_owned)
-            .chain(arguments.into_iter().map(Into::into)),
-    )
+    Command::new("chroot").args(fixed).args(arguments)
 }
 
 /// True if uid 0 here is not uid 0 of the machine.

@@ -134,7 +134,10 @@ impl Diagnostics {
             Renderer::plain()
         };
         let mut text = String::new();
-        for item in &self.items {
+        for (index, item) in self.items.iter().enumerate() {
+            if index > 0 {
+                text.push('\n');
+            }
             let mut annotation = AnnotationKind::Primary.span(item.span.clone());
             if let Some(label) = &item.label {
                 annotation = annotation.label(label.as_str());

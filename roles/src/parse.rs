@@ -53,9 +53,19 @@ fn parse<T: DeserializeOwned>(
     let mut found = Diagnostics::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
+        // Recovery guesses after the first mistake of a line; what it says about the rest of that line is noise.
+        let mut last_line = usize::MAX;
         for error in errors {
             let span = error.span().unwrap_or_default();
-            found.push("syntax", span, error.message().to_owned());
+            let line = text
+                .get(..span.start)
+                .unwrap_or_default()
+                .matches('\n')
+                .count();
+            if line != last_line {
+                found.push("syntax", span, error.message().to_owned());
+                last_line = line;
+            }
         }
         // After a syntax error the rest of the document is a guess: no further complaints about it.
         return Err(found);

@@ -7,11 +7,15 @@ use camino::Utf8Path;
 
 use crate::inventory::{Gap, Inventory};
 use crate::ipmi::IpmiTransport;
+use crate::live::Live;
+use crate::recording::Recording;
+use crate::signature::Signature;
 
 mod bmc;
 mod board;
 mod enclosure;
 mod fold;
+mod found;
 pub mod identity;
 mod network;
 mod path;
@@ -23,27 +27,38 @@ mod usage;
 
 pub use board::{SECURE_BOOT, TABLES};
 pub use tree::Tree;
+pub(crate) use tree::clean;
 
-/// Facts that no file holds.
-pub trait Ioctls {
+/// What no file holds and must be asked of the live machine: ioctls and reads of devices. A capture keeps the answers.
+pub trait Instruments {
     /// Firmware version of a network port by its kernel name (`ETHTOOL_GDRVINFO`).
-    fn network_firmware(&self, kernel_name: &str) -> Option<String>;
+    fn network_firmware(&mut self, kernel_name: &str) -> Option<String>;
+
+    /// Labels on a disk or partition.
+    ///
+    /// # Errors
+    /// Why the device cannot be read.
+    fn labels(&mut self, kernel_name: &str) -> Result<Vec<Signature>, String>;
 }
 
-/// No ioctls: for fixtures and captures.
+/// No answers: for fixtures.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoIoctls;
+pub struct FilesOnly;
 
-impl Ioctls for NoIoctls {
-    fn network_firmware(&self, _: &str) -> Option<String> {
+impl Instruments for FilesOnly {
+    fn network_firmware(&mut self, _: &str) -> Option<String> {
         None
+    }
+
+    fn labels(&mut self, _: &str) -> Result<Vec<Signature>, String> {
+        Ok(Vec::new())
     }
 }
 
 /// Reads the machine below `root`: `/`, a fixture, or an unpacked capture. The boot medium is what the initrd named in
 /// `/run/rackwright/boot.json` below that root.
 pub fn inventory(root: &Utf8Path, transport: Option<&mut dyn IpmiTransport>) -> Inventory {
-    inventory_with(&Tree::new(root), &NoIoctls, transport, None)
+    inventory_with_medium(root, transport, None)
 }
 
 /// As [`inventory`], with the boot medium given as a device path (`/dev/sda`).
@@ -52,20 +67,34 @@ pub fn inventory_with_medium(
     transport: Option<&mut dyn IpmiTransport>,
     medium: Option<&str>,
 ) -> Inventory {
-    inventory_with(&Tree::new(root), &NoIoctls, transport, medium)
+    let tree = Tree::new(root);
+    if tree.is_live() {
+        return measure(&tree, &mut Live, transport, medium);
+    }
+    let Some(mut recorded) = Recording::read(&tree) else {
+        return measure(&tree, &mut FilesOnly, transport, medium);
+    };
+    let mut answers = recorded.transport();
+    match (transport, &mut answers) {
+        (None, Some(answers)) => measure(&tree, &mut recorded, Some(answers), medium),
+        (transport, _) => measure(&tree, &mut recorded, transport, medium),
+    }
 }
 
-fn inventory_with(
+/// The probe itself, with every source given.
+pub fn measure(
     tree: &Tree,
-    ioctls: &dyn Ioctls,
+    instruments: &mut dyn Instruments,
     transport: Option<&mut dyn IpmiTransport>,
     medium: Option<&str>,
 ) -> Inventory {
     let mut inventory = Inventory::default();
     board::fill(tree, &mut inventory);
     inventory.hbas = pci::storage_controllers(tree);
-    inventory.nics = network::ports(tree, ioctls);
+    inventory.nics = network::ports(tree, instruments);
     disks(tree, medium, &mut inventory);
+    let labels = found::read(tree, &inventory.disks, instruments, &mut inventory.gaps);
+    inventory.found = found::holders(tree, &labels, &inventory.disks);
     inventory.bmc = bmc::read(tree, transport, &mut inventory.gaps);
     inventory
 }

@@ -1,7 +1,7 @@
 //! Network ports. A port is its PCI function and `dev_port`: ConnectX-3 has two ports on one function.
 
 use super::tree::Tree;
-use super::{Ioctls, path, pci};
+use super::{Instruments, path, pci};
 use crate::inventory::Nic;
 
 const CLASS: &str = "/sys/class/net";
@@ -9,11 +9,11 @@ const CLASS: &str = "/sys/class/net";
 const PERMANENT: &str = "0";
 
 /// Physical ports, by PCI address and port.
-pub fn ports(tree: &Tree, ioctls: &dyn Ioctls) -> Vec<Nic> {
+pub fn ports(tree: &Tree, instruments: &mut dyn Instruments) -> Vec<Nic> {
     let mut ports: Vec<Nic> = tree
         .list(CLASS)
         .into_iter()
-        .filter_map(|name| port(tree, ioctls, &name))
+        .filter_map(|name| port(tree, instruments, &name))
         .collect();
     ports.sort_by(|a, b| {
         (&a.address, a.dev_port, &a.kernel_name).cmp(&(&b.address, b.dev_port, &b.kernel_name))
@@ -21,7 +21,7 @@ pub fn ports(tree: &Tree, ioctls: &dyn Ioctls) -> Vec<Nic> {
     ports
 }
 
-fn port(tree: &Tree, ioctls: &dyn Ioctls, name: &str) -> Option<Nic> {
+fn port(tree: &Tree, instruments: &mut dyn Instruments, name: &str) -> Option<Nic> {
     let base = format!("{CLASS}/{name}");
     // Bridges, bonds, VLANs and the loopback have no device behind them.
     let device = tree.resolve(&format!("{base}/device"))?;
@@ -45,7 +45,9 @@ fn port(tree: &Tree, ioctls: &dyn Ioctls, name: &str) -> Option<Nic> {
         subsystem: of_function(pci::subsystem),
         // virtio: the driver is that of the virtio device, below the PCI function.
         driver: tree.link_name(&format!("{base}/device/driver")),
-        firmware: ioctls.network_firmware(name).or_else(|| of_verbs("fw_ver")),
+        firmware: instruments
+            .network_firmware(name)
+            .or_else(|| of_verbs("fw_ver")),
         speed: text("speed")
             .and_then(|speed| speed.parse().ok())
             .filter(|speed| *speed > 0),

@@ -1,15 +1,15 @@
 //! `rackwright build`.
 
 use anyhow::{Context, Result, bail};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use roles::folder::{FolderError, RoleSet};
+use system::Live;
 
 use crate::binaries::{self, Binaries};
 use crate::build::{Options, build, check_host};
-use crate::command::Host;
 use crate::namespace::{self, Place};
 use crate::progress::{Mode, Progress};
-use crate::role_data;
 
 #[derive(Debug, Args)]
 pub struct Build {
@@ -89,7 +89,8 @@ pub fn run(arguments: Build) -> Result<u8> {
             .clone()
             .unwrap_or_else(|| source.join("roles")),
     )?;
-    let set = role_data::read(&role_data)?;
+    let set = roles::folder::read(&role_data)
+        .map_err(|error| anyhow::anyhow!("{}\nhint: --roles DIR", rendered(&error)))?;
     let wanted: Vec<String> = if arguments.all {
         set.roles.keys().cloned().collect()
     } else {
@@ -97,15 +98,14 @@ pub fn run(arguments: Build) -> Result<u8> {
     };
     for name in &wanted {
         if !set.roles.contains_key(name) {
-            let names: Vec<_> = set.roles.keys().map(String::as_str).collect();
             bail!(
-                "unknown role `{name}`\nhint: there are {}",
-                names.join(", ")
+                "unknown role `{name}`\nhint: {}",
+                suggestion(name, set.roles.keys().map(String::as_str))
             );
         }
     }
     let node_file = match &arguments.node {
-        Some(path) => Some(fs_err::read_to_string(path)?),
+        Some(path) => Some(node_text(path, Some(&set), &wanted)?),
         None => None,
     };
     check_host()?;
@@ -133,6 +133,57 @@ pub fn run(arguments: Build) -> Result<u8> {
             .map(|(installer, init)| Binaries { installer, init }),
     };
     let progress = Progress::new(Mode::choose(arguments.json));
-    build(&options, &set, &Host, &progress)?;
+    build(&options, &set, &Live, &progress)?;
     Ok(0)
+}
+
+/// The text of a node file that the installer would take, for one of the roles that are built.
+pub fn node_text(path: &Utf8Path, set: Option<&RoleSet>, wanted: &[String]) -> Result<String> {
+    let text = fs_err::read_to_string(path).context("cannot read the node file")?;
+    let node = roles::parse::node_file(path.as_str(), &text, set).map_err(|wrong| {
+        anyhow::anyhow!(
+            "the node file would fail on the server\n{}",
+            wrong.render(false).trim_end()
+        )
+    })?;
+    if *wanted != [node.role.clone()] {
+        bail!(
+            "node file `{path}` is for role `{}`, but {} would carry it\nhint: rackwright build {} --node {path}",
+            node.role,
+            wanted
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            node.role
+        );
+    }
+    Ok(text)
+}
+
+/// Role files that are wrong, as a compiler shows them.
+fn rendered(error: &FolderError) -> String {
+    match error {
+        FolderError::Invalid(all) => all
+            .iter()
+            .map(|wrong| wrong.render(false).trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        FolderError::Read { path, source } => format!("cannot read `{path}`: {source}"),
+        other => other.to_string(),
+    }
+}
+
+/// The nearest name if one is near, else all of them.
+fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.collect();
+    let near = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), *known))
+        .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
+        .min();
+    near.map_or_else(
+        || format!("there are {}", known.join(", ")),
+        |(_, known)| format!("did you mean `{known}`?"),
+    )
 }

@@ -23,9 +23,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build the images of roles
-    Build(build::Build),
+    Build(Box<build::Build>),
     /// Show what an image is made of
     Inspect(Inspect),
+    /// Write what a network boot needs beside kernel and initrd
+    Pxe(Pxe),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -43,6 +45,17 @@ struct Inspect {
     /// Read every file and compare its sha256
     #[arg(long)]
     verify: bool,
+}
+
+#[derive(Debug, Args)]
+struct Pxe {
+    /// Image folder, such as out/control/0.1.0
+    image: Utf8PathBuf,
+    /// Archive to write; served as a second initrd
+    file: Utf8PathBuf,
+    /// Node file to put into the archive
+    #[arg(long, value_name = "FILE")]
+    node: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -113,8 +126,9 @@ fn report(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> Result<u8> {
     match cli.command {
-        Command::Build(arguments) => build::run(arguments),
+        Command::Build(arguments) => build::run(*arguments),
         Command::Inspect(arguments) => inspect(&arguments),
+        Command::Pxe(arguments) => pxe(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }
@@ -147,6 +161,28 @@ fn inspect(arguments: &Inspect) -> Result<u8> {
     for (name, file) in &manifest.files {
         writeln!(out, "{:>12}  {}  {name}", file.size, file.sha256)?;
     }
+    Ok(0)
+}
+
+/// The root, and kernel and initrd for the installed machine, as an archive that the boot loader loads behind the initrd.
+fn pxe(arguments: &Pxe) -> Result<u8> {
+    let manifest = Manifest::read(&arguments.image)?;
+    manifest.verify(&arguments.image)?;
+    let mut archive = crate::initrd::cpio::Archive::default();
+    for (name, path) in [
+        ("root.squashfs", "root.squashfs"),
+        ("vmlinuz", "rackwright/boot/vmlinuz"),
+        ("initrd.zst", "rackwright/boot/initrd.zst"),
+    ] {
+        archive.file(path, 0o644, fs_err::read(arguments.image.join(name))?);
+    }
+    if let Some(path) = &arguments.node {
+        let text = build::node_text(path, None, std::slice::from_ref(&manifest.role))?;
+        archive.file("rackwright/node.toml", 0o600, text);
+    }
+    let temporary = arguments.file.with_extension("new");
+    fs_err::write(&temporary, archive.bytes(manifest.epoch))?;
+    fs_err::rename(&temporary, &arguments.file)?;
     Ok(0)
 }
 

@@ -55,14 +55,14 @@ impl Modules {
             }
         }
         for line in alias.lines() {
-            if let ["alias", alias, name] = line.split_whitespace().collect::<Vec<_>>()[..] {
-                if !alias.contains('*') {
-                    modules
-                        .aliases
-                        .entry(alias.to_owned())
-                        .or_default()
-                        .push(name.to_owned());
-                }
+            if let ["alias", alias, name] = line.split_whitespace().collect::<Vec<_>>()[..]
+                && !alias.contains('*')
+            {
+                modules
+                    .aliases
+                    .entry(alias.to_owned())
+                    .or_default()
+                    .push(name.to_owned());
             }
         }
         modules

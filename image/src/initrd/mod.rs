@@ -85,11 +85,7 @@ pub fn fill(folder: &Utf8Path, tools: &Tools, parts: &Parts) -> Result<()> {
         },
     );
     archive.file("init", 0o755, fs_err::read(parts.init)?);
-    archive.file(
-        "rackwright/modules-load",
-        0o644,
-        parts.load.join("\n") + "\n",
-    );
+    archive.file("rackwright/modules", 0o644, parts.load.join("\n") + "\n");
     add_modules(&mut archive, folder, tools, parts)?;
     for program in PROGRAMS {
         add_program(&mut archive, tools, parts.base, program)?;

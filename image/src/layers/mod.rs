@@ -18,6 +18,7 @@ pub fn clean(root: &Utf8Path) -> Result<()> {
         // Identity: made at install time or at boot.
         "etc/ssh/ssh_host_*",
         "etc/hostid",
+        "etc/.resolv.conf.systemd-resolved.bak",
         "etc/mdadm/mdadm.conf",
         "var/lib/systemd/random-seed",
         "var/lib/dbus/machine-id",

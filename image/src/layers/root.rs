@@ -88,6 +88,9 @@ fn own_files(own: &Utf8Path, parts: &Parts) -> Result<()> {
     }
     fs_err::write(share.join("image.json"), serde_json::to_vec(&parts.image)?)?;
     fs_err::create_dir_all(own.join("etc"))?;
+    fs_err::create_dir_all(own.join("var"))?;
+    // systemd-update-done.service(8): without these every first boot rebuilds caches that are in the image.
+    fs_err::write(own.join("var/.updated"), "")?;
     // Rendered at boot; what stands here only keeps programs quiet before that.
     for name in ["fstab", "machine-id", ".updated"] {
         fs_err::write(own.join("etc").join(name), "")?;
@@ -118,15 +121,16 @@ fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
 }
 
 /// Programs every plan calls, and the package that has each.
-const PROGRAMS: [(&str, &str); 17] = [
+const PROGRAMS: [(&str, &str); 18] = [
     ("sfdisk", "fdisk"),
     ("mdadm", "mdadm"),
     ("mkfs.ext4", "e2fsprogs"),
-    ("e2fsck", "e2fsprogs"),
     ("mkfs.vfat", "dosfstools"),
     ("wipefs", "util-linux"),
     ("blkid", "util-linux"),
-    ("blockdev", "util-linux"),
+    ("lsblk", "util-linux"),
+    ("dmsetup", "dmsetup"),
+    ("swapoff", "util-linux"),
     ("mount", "mount"),
     ("umount", "mount"),
     ("grub-install", "grub2-common"),
@@ -135,7 +139,14 @@ const PROGRAMS: [(&str, &str); 17] = [
     ("systemctl", "systemd"),
     ("ip", "iproute2"),
     ("modprobe", "kmod"),
-    ("journalctl", "systemd"),
+    ("ipmitool", "ipmitool"),
+];
+
+/// Programs that pools need.
+const ZFS: [(&str, &str); 3] = [
+    ("zpool", "zfsutils-linux"),
+    ("zfs", "zfsutils-linux"),
+    ("zgenhostid", "zfsutils-linux"),
 ];
 
 /// Files that GRUB's installer takes, and their package.
@@ -155,9 +166,7 @@ pub fn check(root: &Utf8Path, role: &Role) -> Result<()> {
             Some(Layout::Md { file_system, .. }) if file_system == "xfs" => {
                 wanted.push(("mkfs.xfs", "xfsprogs"))
             }
-            Some(Layout::Zfs { .. }) => {
-                wanted.extend([("zpool", "zfsutils-linux"), ("zfs", "zfsutils-linux")])
-            }
+            Some(Layout::Zfs { .. }) => wanted.extend(ZFS),
             _ => {}
         }
     }
@@ -216,7 +225,7 @@ mod tests {
         let programs = PROGRAMS
             .iter()
             .map(|(program, _)| *program)
-            .chain(["zfs", "zpool"]);
+            .chain(ZFS.map(|(program, _)| program));
         let paths = programs
             .map(|program| format!("usr/sbin/{program}"))
             .chain(GRUB.map(|(path, _)| path.to_owned()));

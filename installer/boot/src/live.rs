@@ -145,8 +145,16 @@ fn from_cd(modules: &mut Modules, cd: &Block, image: &RootImage) -> Result<Optio
             "the CD's kernel and initrd could not be read: {error:#}"
         ));
     }
+    let root = ram_disk::fill(modules, &mut source, image, false)?;
+    if let Some(mut node) = medium::node_on_cd(&iso)
+        && let Err(error) = ram_disk::fill_node(&mut node)
+    {
+        warnings.push(format!(
+            "the CD's node partition could not be read: {error:#}"
+        ));
+    }
     Ok(Some(LiveRoot {
-        device: ram_disk::fill(modules, &mut source, image, false)?,
+        device: root,
         medium: Some(device),
         warnings,
     }))

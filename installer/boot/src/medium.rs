@@ -77,6 +77,11 @@ fn copy_from(from: &Path, to: &Path, remove: bool) -> Result<()> {
     Ok(())
 }
 
+/// The node partition, as a file of the mounted CD; none if the medium has none.
+pub fn node_on_cd(_iso: &Iso) -> Option<File> {
+    File::open(Path::new(MOUNT_POINT).join("rackwright/node.img")).ok()
+}
+
 /// The root image on a CD, read position at its start: a file of the ISO, or a partition the kernel does not show.
 pub fn root_on_cd(_iso: &Iso, device: &str, size: u64) -> Result<File> {
     let file = Path::new(MOUNT_POINT).join("root.squashfs");

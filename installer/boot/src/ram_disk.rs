@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::{console, facts::RootImage, modules::Modules};
 
 const DEVICE: &str = "/dev/ram0";
+const NODE_DEVICE: &str = "/dev/ram1";
+/// No node partition is larger.
+const NODE_LIMIT: u64 = 64 << 20;
 const PIECE: usize = 1 << 20;
 
 /// Copies `image.size` bytes from `source`, and gives the device. With `free`, pages of the source are given back as
@@ -24,8 +27,9 @@ pub fn fill(
     image: &RootImage,
     free: bool,
 ) -> Result<String> {
-    let kibibytes = image.size.div_ceil(1024);
-    modules.load_with("brd", &format!("rd_nr=1 max_part=0 rd_size={kibibytes}"));
+    // Two devices: the second is for the node partition of a CD. Memory is taken only for what is written.
+    let kibibytes = image.size.max(NODE_LIMIT).div_ceil(1024);
+    modules.load_with("brd", &format!("rd_nr=2 max_part=0 rd_size={kibibytes}"));
     let mut device = OpenOptions::new()
         .write(true)
         .open(DEVICE)
@@ -48,6 +52,22 @@ pub fn fill(
         );
     }
     Ok(DEVICE.to_owned())
+}
+
+/// Copies the node partition of a CD, after [`fill`]: the kernel shows no partitions of a CD.
+pub fn fill_node(source: &mut File) -> Result<()> {
+    let size = source
+        .metadata()
+        .context("cannot look at the node partition")?
+        .len();
+    if size > NODE_LIMIT {
+        bail!("the node partition has {size} bytes, more than {NODE_LIMIT}");
+    }
+    let mut device = OpenOptions::new()
+        .write(true)
+        .open(NODE_DEVICE)
+        .with_context(|| format!("cannot open the RAM block device `{NODE_DEVICE}`"))?;
+    copy(source, &mut device, size, false).map(|_| ())
 }
 
 fn copy(source: &mut File, device: &mut File, size: u64, free: bool) -> Result<(String, u64)> {

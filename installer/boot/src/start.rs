@@ -29,7 +29,7 @@ const FILE_SYSTEMS: [&str; 7] = [
     "raid1",
 ];
 /// One module name a line: what `initrd_load` of `common.toml` asks for.
-const MODULES_TO_LOAD: &str = "/rackwright/modules";
+const MODULES_TO_LOAD: &str = "/rackwright/modules-load";
 const EMBEDDED: &str = "/rackwright/node.toml";
 const NODE_FILE: &str = "/run/rackwright/embedded-node.toml";
 const BOOT_FACTS: &str = "/run/rackwright/boot.json";

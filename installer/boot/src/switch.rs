@@ -90,7 +90,11 @@ fn tell(pipe: impl Read + Send + 'static) -> thread::JoinHandle<()> {
 
 /// Becomes systemd. Comes back only with an error.
 pub fn systemd() -> anyhow::Error {
-    let error = Command::new(SYSTEMD).env_clear().exec();
+    // The kernel puts unknown words of its command line into the environment of init: systemd would hand them on.
+    let error = Command::new(SYSTEMD)
+        .env_clear()
+        .envs([("HOME", "/"), ("TERM", "linux")])
+        .exec();
     anyhow::Error::new(error).context(format!("cannot start `{SYSTEMD}` of the new root"))
 }
 

@@ -1,5 +1,6 @@
 //! A plan as text for people: what is lost, what is done, with which commands, and why. 80 columns where the words allow.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::commands::{DevicePaths, Work, work};
@@ -95,11 +96,40 @@ fn table(text: &mut String, disks: &[&PlannedDisk]) {
         format!("  {}", cells.join("  ").trim_end())
     };
     let _ = writeln!(text, "{}", line(&head));
-    for (row, disk) in rows.iter().zip(disks) {
+    for row in &rows {
         let _ = writeln!(text, "{}", line(row));
+    }
+    holders(text, disks);
+}
+
+/// What lies on the disks now, as it is taken down: what uses others first, what carries others last.
+fn holders(text: &mut String, disks: &[&PlannedDisk]) {
+    let mut found: BTreeMap<(usize, &str), Vec<String>> = BTreeMap::new();
+    for disk in disks {
         for held in &disk.holds {
-            wrap(text, "      holds ", "        ", held);
+            let place = disk.bay.clone().unwrap_or_else(|| disk.id.to_string());
+            found.entry((level(held), held)).or_default().push(place);
         }
+    }
+    if found.is_empty() {
+        text.push_str("  nothing is known to lie on them\n");
+        return;
+    }
+    text.push_str("  on them now, from top to bottom\n");
+    for ((_, held), places) in found {
+        wrap(text, "    ", "      ", held);
+        wrap(text, "      on ", "         ", &places.join(", "));
+    }
+}
+
+/// How far up a holder stands: file systems use arrays, arrays use partitions.
+fn level(held: &str) -> usize {
+    match held.split_whitespace().next().unwrap_or_default() {
+        "gpt" | "mbr" => 4,
+        "md" | "imsm" | "ddf" | "mpath" => 3,
+        "lvm" | "bcache" => 2,
+        "zfs" => 1,
+        _ => 0,
     }
 }
 

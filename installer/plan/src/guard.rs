@@ -39,7 +39,10 @@ pub fn guards(
                 .filter(|disk| destroys.contains(disk))
                 .cloned()
                 .collect();
-            let reason = reason(holder, own_pools, hostid)?;
+            let beyond = holder.disks.iter().any(|disk| !destroys.contains(disk));
+            let spans = (beyond && !disks.is_empty())
+                .then_some("it also lies on disks that the plan leaves alone");
+            let reason = reason(holder, own_pools, hostid).or(spans)?;
             let key = match (&holder.uuid, &holder.name) {
                 (Some(uuid), _) => uuid.clone(),
                 (None, Some(name)) => format!("{}:{name}", holder.kind),

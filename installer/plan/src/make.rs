@@ -8,13 +8,12 @@ use roles::{NodeFile, Role};
 use sha2::{Digest, Sha256};
 
 use crate::build::Builder;
-use crate::data::{self, Data};
-use crate::os;
+use crate::data::Data;
 use crate::seed::Seed;
 use crate::select::{Group, SelectError, select};
 use crate::size::decimal;
 use crate::step::{Action, Check, Device, Guard, Mount, Plan, PlannedDisk};
-use crate::{guard, select};
+use crate::{guard, keep, md, os, select, zfs};
 
 /// The root image to install: the one the installer itself runs from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +82,21 @@ pub enum PlanError {
         /// What was written.
         value: String,
     },
+    /// Data to keep is not there, or not clearly.
+    #[error(
+        "group `{group}` is to be kept, but {found} times instead of once a {what} was found on its disks {disks}\n\
+         hint: look at what the inventory shows on these disks; install without `keep` to make it anew"
+    )]
+    Keep {
+        /// Group.
+        group: String,
+        /// What was looked for.
+        what: String,
+        /// How often it was found.
+        found: usize,
+        /// Disks of the group.
+        disks: String,
+    },
     /// Something of others would be destroyed.
     #[error(
         "what lies on the disks is guarded\n{}\n\
@@ -119,7 +133,16 @@ fn guard_lines(guards: &[Guard]) -> String {
     guards.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Makes a plan; nothing guarded may be destroyed.
+/// What a node's owner decides beyond role and disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// Keys of guarded things that may be destroyed (see [`Guard::key`]).
+    pub allowed: Vec<String>,
+    /// Install the system anew and leave every data group as it is.
+    pub keep_data: bool,
+}
+
+/// Makes a plan; nothing guarded may be destroyed, nothing is kept.
 ///
 /// # Errors
 /// Says what is wrong with role, node file or machine.
@@ -130,20 +153,20 @@ pub fn make(
     image: &RootImage,
     seed: &Seed,
 ) -> Result<Plan, PlanError> {
-    make_allowing(role, node, inventory, image, seed, &[])
+    make_with(role, node, inventory, image, seed, &Choices::default())
 }
 
-/// Makes a plan that may destroy the guarded things whose keys (see [`Guard::key`]) are `allowed`.
+/// Makes a plan by the owner's choices.
 ///
 /// # Errors
 /// Says what is wrong with role, node file or machine.
-pub fn make_allowing(
+pub fn make_with(
     role: &Role,
     node: &NodeFile,
     inventory: &Inventory,
     image: &RootImage,
     seed: &Seed,
-    allowed: &[String],
+    choices: &Choices,
 ) -> Result<Plan, PlanError> {
     let assume_clean = match node.storage.initial_sync.as_deref() {
         None | Some("full") => false,
@@ -164,7 +187,8 @@ pub fn make_allowing(
         })?;
 
     let mut build = Builder::default();
-    for disk in groups.iter().flat_map(|group| &group.disks) {
+    let wiped = |group: &&Group<'_>| !choices.keep_data || group.need.purpose == Purpose::Os;
+    for disk in groups.iter().filter(wiped).flat_map(|group| &group.disks) {
         build.step(
             &format!("wipe-{}", disk.id),
             format!("wipe disk {}", label(disk)),
@@ -181,7 +205,11 @@ pub fn make_allowing(
         assume_clean,
         ..Data::default()
     };
-    lay_out_data(&groups, seed, &mut data, &mut build)?;
+    if choices.keep_data {
+        keep_data(&groups, inventory, &mut data, &mut build)?;
+    } else {
+        lay_out_data(&groups, seed, &mut data, &mut build)?;
+    }
     for disk in &os_group.disks {
         let id = &disk.id;
         let device = Device::Partition {
@@ -233,7 +261,7 @@ pub fn make_allowing(
         Check::Never,
         Action::WriteState {
             state: os.state.clone(),
-            hostid: seed.hostid(),
+            hostid: data.hostid.unwrap_or_else(|| seed.hostid()),
             machine_id: seed.machine_id(),
             mounts,
         },
@@ -257,7 +285,7 @@ pub fn make_allowing(
     let guards = guard::guards(&inventory.found, &destroys, &pools, &seed.hostid());
     let denied: Vec<Guard> = guards
         .iter()
-        .filter(|guard| !allowed.contains(&guard.key))
+        .filter(|guard| !choices.allowed.contains(&guard.key))
         .cloned()
         .collect();
     if !denied.is_empty() {
@@ -309,42 +337,68 @@ pub fn needs(role: &Role, node: &NodeFile) -> Vec<DiskNeed> {
     needs
 }
 
+type Groups<'a, 'b> = Vec<&'b Group<'a>>;
+
+/// Data groups that are there, and the groups that join one of them.
+fn data_groups<'a, 'b>(groups: &'b [Group<'a>]) -> (Groups<'a, 'b>, Groups<'a, 'b>) {
+    let there = groups
+        .iter()
+        .filter(|group| !group.disks.is_empty() && group.need.purpose != Purpose::Os);
+    there.partition(|group| group.need.purpose == Purpose::Data)
+}
+
+fn layout<'b>(group: &'b Group<'_>) -> Result<&'b Layout, PlanError> {
+    group
+        .need
+        .layout
+        .as_ref()
+        .ok_or_else(|| PlanError::layout(&group.name, "it has no layout".into()))
+}
+
+/// Log, cache, special and spare groups join the first pool; without a pool, spares join the first array.
 fn lay_out_data(
     groups: &[Group<'_>],
     seed: &Seed,
     data: &mut Data,
     build: &mut Builder,
 ) -> Result<(), PlanError> {
-    let joins = |purpose| {
-        matches!(
-            purpose,
-            Purpose::Log | Purpose::Cache | Purpose::Special | Purpose::Spare
-        )
-    };
-    let mut others: Vec<&Group<'_>> = groups
+    let (data_groups, mut others) = data_groups(groups);
+    let pool = data_groups
         .iter()
-        .filter(|group| joins(group.need.purpose) && !group.disks.is_empty())
-        .collect();
-    for group in groups
-        .iter()
-        .filter(|group| group.need.purpose == Purpose::Data && !group.disks.is_empty())
-    {
-        match &group.need.layout {
-            Some(layout @ Layout::Md { .. }) => data::md(group, layout, seed, data, build)?,
-            // Log, cache, special and spare groups join the first pool.
-            Some(layout @ Layout::Zfs { .. }) => {
-                data::zfs(group, &std::mem::take(&mut others), layout, seed, build)?;
+        .any(|group| matches!(group.need.layout, Some(Layout::Zfs { .. })));
+    for group in data_groups {
+        match layout(group)? {
+            layout @ Layout::Md { .. } => {
+                let is_mine = |other: &&Group<'_>| !pool && other.need.purpose == Purpose::Spare;
+                let (spares, rest) = others.into_iter().partition(is_mine);
+                others = rest;
+                let spares: Vec<&Group<'_>> = spares;
+                md::lay_out(group, &spares, layout, seed, data, build)?;
             }
-            None => return Err(PlanError::layout(&group.name, "it has no layout".into())),
+            layout @ Layout::Zfs { .. } => {
+                zfs::lay_out(group, &std::mem::take(&mut others), layout, seed, build)?;
+            }
         }
     }
     match others.first() {
         Some(group) => Err(PlanError::layout(
             &group.name,
-            "there is no pool it could join".into(),
+            "there is nothing it could join".into(),
         )),
         None => Ok(()),
     }
+}
+
+fn keep_data(
+    groups: &[Group<'_>],
+    inventory: &Inventory,
+    data: &mut Data,
+    build: &mut Builder,
+) -> Result<(), PlanError> {
+    let (data_groups, others) = data_groups(groups);
+    data_groups
+        .into_iter()
+        .try_for_each(|group| keep::keep(group, &others, layout(group)?, inventory, data, build))
 }
 
 /// A disk as people find it in the rack.
@@ -365,7 +419,10 @@ fn planned(groups: &[Group<'_>], inventory: &Inventory) -> Vec<PlannedDisk> {
                 let words: Vec<&str> = [
                     Some(holder.kind.as_str()),
                     holder.name.as_deref(),
+                    holder.uuid.as_deref(),
+                    holder.host.as_deref(),
                     holder.detail.as_deref(),
+                    holder.active.then_some("(running)"),
                 ]
                 .into_iter()
                 .flatten()

@@ -23,3 +23,17 @@ fn plans_of_all_roles() {
         );
     }
 }
+
+#[test]
+fn chassis_drawing() {
+    let inventory = machine("storage");
+    let plan = make(
+        &role("storage"),
+        &node("storage"),
+        &inventory,
+        &image(),
+        &seed(),
+    )
+    .unwrap();
+    insta::assert_snapshot!(plan::svg::svg(&plan, &inventory));
+}

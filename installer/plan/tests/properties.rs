@@ -279,8 +279,8 @@ proptest! {
         if let Ok(plan) = make(&role(name), &node(name), &inventory, &image(), &seed()) {
             prop_assert!(!plan.destroys().contains(&disk));
         }
-        let allowed = ["1234".to_owned()];
-        let plan = plan::make_allowing(&role(name), &node(name), &inventory, &image(), &seed(), &allowed).unwrap();
+        let choices = plan::Choices { allowed: vec!["1234".to_owned()], ..Default::default() };
+        let plan = plan::make_with(&role(name), &node(name), &inventory, &image(), &seed(), &choices).unwrap();
         prop_assert_eq!(plan.guards.is_empty(), !plan.destroys().contains(&disk));
     }
 }

@@ -146,16 +146,22 @@ fn fetch(
 /// The `node.toml` of every removable medium that has one.
 fn on_media(system: &dyn System) -> Result<Vec<NodeText>, NodeSourceError> {
     let mut found = Vec::new();
+    let mut unreadable = None;
     for candidate in candidates::list(system) {
         match read_medium(system, &candidate) {
             Ok(Some(bytes)) => found.push(text(candidate.file_name(), bytes)?),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, device = %candidate.device, "a medium named RACKWRIGHT cannot be read");
+                unreadable.get_or_insert(error);
             }
         }
     }
-    Ok(found)
+    // One good medium is enough; none at all must not be reported as if there had been no medium.
+    match unreadable {
+        Some(error) if found.is_empty() => Err(error.into()),
+        _ => Ok(found),
+    }
 }
 
 fn read_medium(system: &dyn System, candidate: &Candidate) -> Result<Option<Vec<u8>>, SystemError> {

@@ -170,17 +170,12 @@ fn is_zfs_name(name: &str) -> bool {
 }
 
 fn check_mount(mount: &str, path: &str, checker: &mut Checker<'_, '_>) {
-    // What is below these is the image's, or this boot's, or identity: data mounted over it would hide it.
-    let taken = [
-        "/", "/usr", "/etc", "/boot", "/dev", "/proc", "/sys", "/run", "/state", "/bin", "/sbin",
-        "/lib", "/lib64", "/tmp",
-    ];
-    let below = |top: &&str| **top != *"/" && mount.starts_with(&format!("{top}/"));
+    // The root file system is read-only, so nothing else can hold a mount point; `/var` itself is on the system disks.
     if !is_plain_path(mount) {
         checker.bad(path, format!("`{mount}` is not a plain absolute path"));
-    } else if taken.contains(&mount) || taken.iter().any(below) || mount == "/var" {
+    } else if !mount.starts_with("/var/") {
         checker
             .bad(path, format!("data cannot be mounted at `{mount}`"))
-            .hint("use a folder below `/srv` or `/var`");
+            .hint("the root file system is read-only; use a folder below `/var`");
     }
 }

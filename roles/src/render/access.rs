@@ -1,5 +1,7 @@
 //! Who may log in: the administrator's account, keys, sudo.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::NodeFile;
@@ -7,7 +9,7 @@ use crate::NodeFile;
 use super::{BootFacts, RenderedFile};
 
 /// The account files of the image, as text. `prepare-boot` reads them before anything is laid over them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounts {
     /// `/etc/passwd`.
     pub passwd: String,
@@ -15,6 +17,13 @@ pub struct Accounts {
     pub shadow: String,
     /// `/etc/group`.
     pub group: String,
+}
+
+/// Password hashes stay out of logs.
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
 }
 
 /// User and group id of the administrator. Debian gives 1000 to the first person.

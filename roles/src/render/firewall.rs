@@ -33,7 +33,7 @@ table inet rackwright {{
         ct state established,related accept
         ct state invalid drop
         iifname \"lo\" accept
-        meta l4proto {{ icmp, ipv6-icmp }} accept
+        meta l4proto {{ 1, 58 }} accept comment \"ICMP\"
         udp sport 67 udp dport 68 accept comment \"DHCP answers\"
         udp sport 547 udp dport 546 accept comment \"DHCPv6 answers\"
 {rules}    }}
@@ -65,8 +65,18 @@ fn rule(port: &Port, node: Option<&NodeFile>, networks: &[&str]) -> Option<Strin
                 format!("{protocol} dport {first}-{last}")
             }
         }
-        (None, "vrrp") => "meta l4proto 112".to_owned(),
-        (None, protocol) => format!("meta l4proto {protocol}"),
+        // By number: the image need not have /etc/protocols (IANA protocol numbers).
+        (None, protocol) => {
+            let number = match protocol {
+                "igmp" => 2,
+                "gre" => 47,
+                "esp" => 50,
+                "ah" => 51,
+                "vrrp" => 112,
+                _ => return None,
+            };
+            format!("meta l4proto {number}")
+        }
     };
     if networks.is_empty() {
         return is_ssh.then(|| format!("{what} accept"));

@@ -4,9 +4,20 @@ use crate::{NodeFile, node::Network};
 
 use super::RenderedFile;
 
+/// Links, networks and name resolution.
+pub(super) fn files(node: Option<&NodeFile>) -> Vec<RenderedFile> {
+    let mut files = interfaces(node);
+    // The real servers, not resolved's stub: port 53 of the control server belongs to dnsmasq.
+    files.push(RenderedFile::link(
+        "/etc/resolv.conf",
+        "/run/systemd/resolve/resolv.conf",
+    ));
+    files
+}
+
 /// Without networks in the node file (or without a node file): ask a DHCP server on every Ethernet port, so that the
 /// installer can fetch its node file and a person can reach the machine.
-pub(super) fn files(node: Option<&NodeFile>) -> Vec<RenderedFile> {
+fn interfaces(node: Option<&NodeFile>) -> Vec<RenderedFile> {
     let Some(node) = node.filter(|node| !node.networks.is_empty()) else {
         return vec![RenderedFile::text(
             "/etc/systemd/network/90-any.network",
@@ -50,7 +61,8 @@ fn settings(network: &Network, node: &NodeFile) -> String {
     if let Some(mtu) = network.mtu {
         text.push_str(&format!("MTUBytes={mtu}\n"));
     }
-    text.push_str("\n[Network]\n");
+    // The switch then names the port it sees; `networkctl lldp` shows the switch.
+    text.push_str("\n[Network]\nLLDP=yes\nEmitLLDP=yes\n");
     if network.dhcp {
         text.push_str("DHCP=yes\n");
     } else {

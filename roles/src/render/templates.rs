@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 
-use crate::{NodeFile, RoleFolder, RoleSet, check::role::file_mode, node::Network, role::Template};
+use crate::{
+    NodeFile, RoleFolder, RoleSet,
+    check::role::file_mode,
+    node::Network,
+    role::{Layout, Template},
+};
 
 use super::{BootFacts, RenderError, RenderedFile};
 
@@ -30,6 +35,8 @@ pub(super) struct Context {
     dns: Vec<String>,
     /// Time servers.
     ntp: Vec<String>,
+    /// ZFS pools of this node.
+    pools: Vec<String>,
     /// Common defaults, then role defaults, then the node file's.
     settings: BTreeMap<String, toml::Value>,
 }
@@ -85,9 +92,26 @@ impl Context {
             subnet,
             dns: node.map(|node| node.dns.clone()).unwrap_or_default(),
             ntp: node.map(|node| node.ntp.clone()).unwrap_or_default(),
+            pools: pools(folder, node),
             settings,
         }
     }
+}
+
+/// Pools of the role's disk groups, or of the node file's groups in their place.
+fn pools(folder: &RoleFolder, node: Option<&NodeFile>) -> Vec<String> {
+    let overrides = node.map_or(&[][..], |node| &node.disks);
+    let kept = folder
+        .role
+        .disks
+        .iter()
+        .filter(|need| !overrides.iter().any(|other| other.purpose == need.purpose));
+    kept.chain(overrides)
+        .filter_map(|need| match &need.layout {
+            Some(Layout::Zfs { pool, .. }) => Some(pool.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Lays `over` onto `under`: tables key by key, everything else as a whole.

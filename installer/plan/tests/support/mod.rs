@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "every test file uses another part")]
 
 use camino::Utf8Path;
-use firmware::inventory::{Bay, Disk, DiskId, DiskPath, Inventory};
+use firmware::inventory::{Bay, Disk, DiskId, DiskPath, Enclosure, Inventory};
 use plan::{RootImage, Seed};
 use roles::selector::Transport;
 use roles::{NodeFile, Role};
@@ -199,7 +199,17 @@ pub fn machine(role: &str) -> Inventory {
             .disks(ES3, 2, Some("rear"), 0),
         other => panic!("no machine for {other}"),
     };
-    machine.stick().inventory
+    let mut inventory = machine.stick().inventory;
+    if inventory.disks.iter().any(|disk| disk.bay.is_some()) {
+        for (side, slots) in [("front", 24), ("rear", 12)] {
+            inventory.enclosures.push(Enclosure {
+                side: side.into(),
+                slots,
+                ..Enclosure::default()
+            });
+        }
+    }
+    inventory
 }
 
 pub const ROLES: [&str; 8] = [

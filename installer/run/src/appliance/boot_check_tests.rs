@@ -1,21 +1,25 @@
 //! The first boot of simulated machines.
 
+use camino::Utf8Path;
+
 use super::*;
 use crate::appliance::status::{
     status_with,
     tests::{ACTIVE, machine, roles},
 };
+use crate::console;
 
 fn run(state: &str, services: &str) -> (Status, String, String, Duration) {
     let system = machine(state);
     system.answer("systemctl show", Ok(services));
+    system.put_file(console::PORT, b"");
     let began = system.now();
     let status = check(&system, &mut |system| status_with(system, Ok(roles())));
     let install = system.read(Utf8Path::new(progress::PATH)).unwrap();
     (
         status,
         String::from_utf8(install).unwrap(),
-        system.console(consoles::EVENT_PORT) + &system.console("/dev/ttyS0"),
+        system.console(console::PORT) + &system.console("/dev/ttyS0"),
         system.now() - began,
     )
 }

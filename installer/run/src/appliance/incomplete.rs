@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use system::System;
 
-use super::consoles;
+use crate::console::Consoles;
 
 /// Why this boot starts no role service; written by `prepare-boot`.
 pub const REASON: &str = "/run/rackwright/incomplete.txt";
@@ -35,9 +35,10 @@ pub fn notice(reason: &str) -> String {
 
 /// Shows the notice on every console, for ever (`rackwright-incomplete.service`).
 pub fn show(system: &dyn System) {
+    let consoles = Consoles::new(system);
     loop {
         let reason = system.read(Utf8Path::new(REASON)).unwrap_or_default();
-        consoles::say(system, &notice(&String::from_utf8_lossy(&reason)));
+        consoles.say(&notice(&String::from_utf8_lossy(&reason)));
         system.sleep(REPEAT);
     }
 }

@@ -2,7 +2,6 @@
 
 pub mod boot_check;
 pub mod boot_facts;
-pub mod consoles;
 pub mod health;
 pub mod incomplete;
 mod minimal;

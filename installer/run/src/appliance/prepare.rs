@@ -10,10 +10,13 @@ use system::{System, SystemError, Tree};
 use super::{
     NODE_FILE, ROLES,
     boot_facts::{self, BootFacts, Mode},
-    consoles, incomplete, minimal, progress,
-    progress::Progress,
+    incomplete, minimal, progress,
 };
-use crate::node_source::{self, NodeText};
+use crate::{
+    console::Consoles,
+    install_state::Progress,
+    node_source::{self, NodeText},
+};
 
 /// Files of `/state/etc` that were laid over the rendered ones, as a JSON list of paths.
 pub const OWN_FILES: &str = "/run/rackwright/own-files.json";
@@ -67,11 +70,12 @@ pub fn prepare_boot(system: &dyn System) -> Prepared {
     };
     let mut prepared = prepare(&tree, node);
     prepared.warnings.extend(complaint);
+    let consoles = Consoles::new(system);
     for warning in &prepared.warnings {
-        consoles::say(system, &format!("warning: {warning}"));
+        consoles.say(&format!("warning: {warning}"));
     }
     if let Some(reason) = &prepared.incomplete {
-        consoles::say(system, &incomplete::notice(reason));
+        consoles.say(&incomplete::notice(reason));
     }
     prepared
 }

@@ -1,36 +1,21 @@
 //! How far the install of this machine got: `state` in `/state/install.json`. Other keys are the engine's and stay as they are.
 
 use camino::Utf8Path;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use system::{System, SystemError};
+
+use crate::install_state::Progress;
 
 /// Where it is.
 pub const PATH: &str = "/state/install.json";
 
-/// How far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Progress {
-    /// The install was begun.
-    Incomplete,
-    /// The install ended well; no boot was healthy yet.
-    Unproven,
-    /// A boot was healthy.
-    Installed,
-    /// Written by a newer version.
-    #[serde(other)]
-    Unknown,
-}
-
-impl Progress {
-    /// As it stands in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Incomplete => "incomplete",
-            Self::Unproven => "unproven",
-            Self::Installed => "installed",
-            Self::Unknown => "unknown",
-        }
+/// As it stands in the file.
+pub fn name(progress: Progress) -> &'static str {
+    match progress {
+        Progress::Incomplete => "incomplete",
+        Progress::Unproven => "unproven",
+        Progress::Installed => "installed",
+        Progress::Unknown => "unknown",
     }
 }
 
@@ -62,10 +47,10 @@ pub fn prove(system: &dyn System) -> Result<bool, ProgressError> {
     let path = Utf8Path::new(PATH);
     let mut document: serde_json::Value = serde_json::from_slice(&system.read(path)?)?;
     let state = document.get_mut("state").ok_or(ProgressError::NoState)?;
-    if *state != Progress::Unproven.name() {
+    if *state != name(Progress::Unproven) {
         return Ok(false);
     }
-    *state = Progress::Installed.name().into();
+    *state = name(Progress::Installed).into();
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');
     system.write(path, &text, 0o644)?;

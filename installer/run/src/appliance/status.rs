@@ -5,12 +5,13 @@ use roles::{RoleSet, role::HealthCheck};
 use serde::{Deserialize, Serialize};
 use system::{Command, System};
 
+use crate::install_state::Progress;
+
 use super::{
     NODE_FILE, ROLES,
     boot_facts::{self, BootFacts, Mode},
     health::{self, Array, CheckResult, Pool, Unit, Verdict},
-    incomplete, prepare,
-    progress::{self, Progress},
+    incomplete, prepare, progress,
 };
 
 /// The `status --json` document.
@@ -190,11 +191,10 @@ fn install_state(system: &dyn System, mode: Mode) -> String {
     if matches!(mode, Mode::Install | Mode::Rescue) {
         return "live".to_owned();
     }
-    read(system, progress::PATH)
+    let progress = read(system, progress::PATH)
         .and_then(|text| progress::parse(&text).ok())
-        .unwrap_or(Progress::Unknown)
-        .name()
-        .to_owned()
+        .unwrap_or(Progress::Unknown);
+    progress::name(progress).to_owned()
 }
 
 /// What init warned of, unless the arrays' own check says the same now.

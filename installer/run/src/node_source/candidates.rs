@@ -1,9 +1,14 @@
-//! Which partitions and disks may carry a node file: named or labelled `RACKWRIGHT`, and on something removable.
+//! Which partitions and disks may carry a node file: named or labelled `RACKWRIGHT`, and on something removable or on the boot
+//! medium.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use system::{Access, System};
+use system::{Command, System};
+
+use crate::appliance::boot_facts;
 
 const NAME: &str = "RACKWRIGHT";
+/// What a stick or CD may be formatted with.
+const KINDS: [&str; 4] = ["vfat", "iso9660", "ext4", "exfat"];
 
 /// A file system to look into.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,35 +29,62 @@ impl Candidate {
 /// All of them, by kernel name.
 pub fn list(system: &dyn System) -> Vec<Candidate> {
     let class = Utf8Path::new("/sys/class/block");
+    let medium = boot_medium(system);
     let names = system.list(class).unwrap_or_default();
     names
         .into_iter()
-        .filter(|name| is_removable(system, &class.join(name)))
-        .filter_map(|name| candidate(system, &class.join(&name), &name))
+        .filter(|name| {
+            on_medium(name, medium.as_deref()) || is_removable(system, &class.join(name))
+        })
+        .filter_map(|name| candidate(system, &name))
         .collect()
 }
 
-fn candidate(system: &dyn System, attributes: &Utf8Path, name: &str) -> Option<Candidate> {
+/// Device node of the disk the live system was booted from: a hypervisor may give it as an ordinary disk.
+fn boot_medium(system: &dyn System) -> Option<String> {
+    let text = system.read(Utf8Path::new(boot_facts::PATH)).ok()?;
+    boot_facts::parse(&String::from_utf8_lossy(&text))
+        .ok()?
+        .medium
+}
+
+/// `sda3` of `/dev/sda`, `nvme0n1p3` of `/dev/nvme0n1`.
+fn on_medium(name: &str, medium: Option<&str>) -> bool {
+    let rest = medium
+        .and_then(|node| node.strip_prefix("/dev/"))
+        .and_then(|disk| name.strip_prefix(disk));
+    rest.is_some_and(|rest| {
+        let number = rest.strip_prefix('p').unwrap_or(rest);
+        number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+fn candidate(system: &dyn System, name: &str) -> Option<Candidate> {
     let device = format!("/dev/{name}");
-    let named = attribute(system, attributes, "uevent")
-        .lines()
-        .any(|line| line.strip_prefix("PARTNAME=") == Some(NAME));
-    let mut head = vec![0; HEAD];
-    let read = system
-        .open(Utf8Path::new(&device), Access::Read)
-        .and_then(|mut open| open.read_at(0, &mut head));
-    // Smaller than that, or no medium in the drive.
-    read.ok()?;
-    let kind = match file_system(&head) {
-        Some((kind, label)) if label.eq_ignore_ascii_case(NAME) => kind,
-        Some((kind, _)) if named => kind,
-        None if named => "ext4",
-        _ => return None,
-    };
+    // blkid knows that Windows keeps a FAT label in the root directory only. It fails where there is no file system.
+    let command = Command::new("blkid")
+        .args(["--probe", "--output", "export"])
+        .arg(&device);
+    let output = system.run(&command).ok()?;
+    let kind = kind_if_named(&output.stdout)?;
     Some(Candidate { device, kind })
 }
 
-/// The disk says so, or it hangs on USB (sticks with a fixed disk's manners, virtual media of a BMC).
+/// File system of a partition or disk that is labelled or named so (blkid(8), `export` output).
+fn kind_if_named(text: &str) -> Option<&'static str> {
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    };
+    let named = ["LABEL", "LABEL_FATBOOT", "PART_ENTRY_NAME"]
+        .iter()
+        .any(|key| value(key).is_some_and(|name| name.eq_ignore_ascii_case(NAME)));
+    let kind = KINDS.into_iter().find(|kind| value("TYPE") == Some(kind))?;
+    named.then_some(kind)
+}
+
+/// The disk says so, or it hangs on USB (sticks with a fixed disk's manners, virtual media of a BMC), or it is a RAM disk: init
+/// copies the node partition of a boot CD into one.
 fn is_removable(system: &dyn System, attributes: &Utf8Path) -> bool {
     let path: Utf8PathBuf = system
         .resolve(attributes)
@@ -63,6 +95,7 @@ fn is_removable(system: &dyn System, attributes: &Utf8Path) -> bool {
     // A partition lies in the directory of its disk.
     let disk = path.parent().unwrap_or(&path);
     on_usb
+        || path.file_name().is_some_and(|name| name.starts_with("ram"))
         || [path.as_path(), disk]
             .iter()
             .any(|folder| attribute(system, folder, "removable").trim() == "1")
@@ -73,73 +106,62 @@ fn attribute(system: &dyn System, folder: &Utf8Path, name: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Enough for the primary volume descriptor of ISO 9660, at sector 16.
-const HEAD: usize = 17 * 2048;
-
-/// Kind and label, if it is FAT (Microsoft FAT specification 1.03) or ISO 9660 (ECMA-119, 8.4).
-fn file_system(head: &[u8]) -> Option<(&'static str, String)> {
-    let text = |start: usize, length: usize| {
-        let bytes = head.get(start..start + length).unwrap_or_default();
-        String::from_utf8_lossy(bytes)
-            .trim_end_matches([' ', '\0'])
-            .to_owned()
-    };
-    if head.get(32769..32774) == Some(b"CD001") {
-        return Some(("iso9660", text(32808, 32)));
-    }
-    if head.get(510..512) != Some(&[0x55, 0xaa]) {
-        return None;
-    }
-    if head.get(82..87) == Some(b"FAT32") {
-        return Some(("vfat", text(71, 11)));
-    }
-    if head.get(54..57) == Some(b"FAT") {
-        return Some(("vfat", text(43, 11)));
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn fat(at: usize, kind: &[u8], label_at: usize, label: &[u8]) -> Vec<u8> {
-        let mut head = vec![0; HEAD];
-        head[510..512].copy_from_slice(&[0x55, 0xaa]);
-        head[at..at + kind.len()].copy_from_slice(kind);
-        head[label_at..label_at + 11].fill(b' ');
-        head[label_at..label_at + label.len()].copy_from_slice(label);
-        head
-    }
+    use system::{Simulated, simulated::SimulatedDisk};
 
     #[test]
     fn file_systems_and_labels() {
-        let mut iso = vec![0; HEAD];
-        iso[32769..32774].copy_from_slice(b"CD001");
-        iso[32808..32818].copy_from_slice(b"RACKWRIGHT");
-        let label = |text: &str| text.to_owned();
         let cases = [
             (
-                fat(82, b"FAT32   ", 71, b"RACKWRIGHT"),
-                Some(("vfat", label(NAME))),
+                "DEVNAME=/dev/sda1\nLABEL=rackwright\nTYPE=vfat\n",
+                Some("vfat"),
             ),
-            (
-                fat(54, b"FAT16   ", 43, b"EFI"),
-                Some(("vfat", label("EFI"))),
-            ),
-            (iso, Some(("iso9660", label(NAME)))),
-            (vec![0; HEAD], None),
-            (vec![], None),
+            ("LABEL_FATBOOT=RACKWRIGHT\nTYPE=vfat\n", Some("vfat")),
+            ("TYPE=ext4\nPART_ENTRY_NAME=RACKWRIGHT\n", Some("ext4")),
+            ("LABEL=RACKWRIGHT\nTYPE=linux_raid_member\n", None),
+            ("LABEL=RACKWRIGHT2\nTYPE=vfat\n", None),
+            ("", None),
         ];
-        for (head, expected) in cases {
-            assert_eq!(file_system(&head), expected);
+        for (text, expected) in cases {
+            assert_eq!(kind_if_named(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_removable_disks_and_the_boot_medium_are_looked_at() {
+        let system = Simulated::new();
+        for (name, size) in [("sda", 1 << 30), ("sdb", 1 << 30)] {
+            system.add_disk(name, SimulatedDisk::new(size, (8, 0)));
+        }
+        system.answer("blkid", Ok("LABEL=RACKWRIGHT\nTYPE=vfat\n"));
+        assert!(list(&system).is_empty());
+        system.put_file("/sys/class/block/sdb/removable", b"1\n");
+        let found = list(&system);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].file_name(), "/dev/sdb:node.toml");
+    }
+
+    #[test]
+    fn partitions_of_the_boot_medium() {
+        let cases = [
+            ("vda3", Some("/dev/vda"), true),
+            ("vda", Some("/dev/vda"), true),
+            ("vdab3", Some("/dev/vda"), false),
+            ("nvme0n1p3", Some("/dev/nvme0n1"), true),
+            ("sdb1", Some("/dev/sda"), false),
+            ("sdb1", None, false),
+        ];
+        for (name, medium, expected) in cases {
+            assert_eq!(on_medium(name, medium), expected, "{name}");
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn never_panics(head in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
-            file_system(&head);
+        fn never_panics(text in "(LABEL=|TYPE=|[a-zA-Z=\n]){0,30}") {
+            kind_if_named(&text);
         }
     }
 }
