@@ -76,6 +76,9 @@ pub struct Sources {
     /// Allow to destroy what is guarded, by the key that the refusal shows
     #[arg(long, value_name = "KEY")]
     pub destroy: Vec<String>,
+    /// Install the system anew and leave all data as it is
+    #[arg(long)]
+    pub keep_data: bool,
 }
 
 /// Options of `apply`.

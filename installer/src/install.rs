@@ -90,6 +90,7 @@ fn prepare(
         inventory: None,
         root_image: None,
         destroy: Vec::new(),
+        keep_data: false,
     };
     let mut survey = survey::survey(system, &sources, &mut |line| {
         consoles.tell(Event::Warned {

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 use firmware::Inventory;
-use plan::{Plan, RootImage, Seed};
+use plan::{Choices, Plan, RootImage, Seed};
 use roles::{NodeFile, folder::RoleSet};
 use run::{
     Context,
@@ -83,14 +83,11 @@ pub fn survey(
         .map(|permit| permit.id.as_str())
         .unwrap_or_default();
     let seed = Seed::new(&[&node.node, &serial, permit]);
-    let plan = plan::make_allowing(
-        &folder.role,
-        &node,
-        &inventory,
-        &image,
-        &seed,
-        &sources.destroy,
-    )?;
+    let choices = Choices {
+        allowed: sources.destroy.clone(),
+        keep_data: sources.keep_data,
+    };
+    let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices)?;
     let context = Context {
         inventory,
         node_file: text.text,
