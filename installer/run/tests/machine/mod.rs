@@ -10,7 +10,10 @@ use plan::{
 use roles::{node::Permit, selector::Transport};
 use run::{Context, Event, Outcome, install_state::InstallState};
 use sha2::{Digest, Sha256};
-use system::{Command, Simulated, System, simulated::SimulatedDisk};
+use system::{
+    Command, Simulated, System,
+    simulated::{Content, SimulatedDisk},
+};
 
 pub const PERMIT: &str = "permit-1";
 const MIB: u64 = 1 << 20;
@@ -33,7 +36,7 @@ pub struct Machine {
     pub plan: Plan,
     pub context: Context,
     pub image: Vec<u8>,
-    canary: (String, String),
+    canary: (Content, Content),
 }
 
 fn id(number: usize) -> DiskId {
@@ -76,7 +79,7 @@ impl Machine {
         simulated.put("sdz", 0, b"somebody's data");
         // Old content on a disk that will be used.
         simulated.put("sda", 3 * MIB, b"old data");
-        let canary = (simulated.disk_digest("sdm"), simulated.disk_digest("sdz"));
+        let canary = (simulated.content("sdm"), simulated.content("sdz"));
         let machine = Self {
             plan: plan(&image),
             context: context(),
@@ -133,19 +136,14 @@ impl Machine {
     /// Nothing outside the plan was written, nor was it tried.
     pub fn assert_untouched(&self) {
         assert_eq!(self.simulated.violations(), [""; 0]);
-        let now = (
-            self.simulated.disk_digest("sdm"),
-            self.simulated.disk_digest("sdz"),
-        );
+        let now = (self.simulated.content("sdm"), self.simulated.content("sdz"));
         assert_eq!(now, self.canary);
     }
 
-    pub fn digests(&self) -> Vec<String> {
+    pub fn contents(&self) -> Vec<Content> {
         DISKS
             .iter()
-            .map(|(name, _)| self.simulated.disk_digest(name))
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
+            .map(|(name, _)| self.simulated.content(name))
             .collect()
     }
 
@@ -189,7 +187,7 @@ impl Machine {
 
     /// What the medium holds now is what it must hold afterwards.
     pub fn remember_medium(&mut self) {
-        self.canary.0 = self.simulated.disk_digest("sdm");
+        self.canary.0 = self.simulated.content("sdm");
     }
 
     pub fn slot_a(&self) -> Vec<u8> {
@@ -208,7 +206,7 @@ impl Machine {
         let disk = SimulatedDisk::new(MIB, (8, 64)).wwn(DISKS[4].1);
         self.simulated.add_disk("sdm", disk);
         self.simulated.put("sdm", 0, &self.image[..MIB as usize]);
-        self.canary.0 = self.simulated.disk_digest("sdm");
+        self.canary.0 = self.simulated.content("sdm");
     }
 
     /// The probe of another boot sees `sda` and `sdb` the other way round.

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 const PAGE: u64 = 4096;
 static ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
 
 /// Sparse bytes; what was never written, or was zeroed, reads as zero and takes no memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sparse {
     pages: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Sparse {
-    pub fn read(&self, offset: u64, buffer: &mut [u8]) {
+    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) {
         for (start, page, range) in pieces(offset, buffer.len()) {
             let target = &mut buffer[range.clone()];
             match self.pages.get(&page) {
@@ -24,7 +22,7 @@ impl Sparse {
         }
     }
 
-    pub fn write(&mut self, offset: u64, bytes: &[u8]) {
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         for (start, page, range) in pieces(offset, bytes.len()) {
             let source = &bytes[range.clone()];
             if *source == ZEROS[..source.len()] {
@@ -43,16 +41,15 @@ impl Sparse {
             target[start..start + range.len()].copy_from_slice(source);
         }
     }
+}
 
-    pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for (page, bytes) in &self.pages {
-            if bytes.iter().any(|byte| *byte != 0) {
-                hash.update(page.to_le_bytes());
-                hash.update(bytes);
-            }
-        }
-        hex::encode(hash.finalize())
+impl std::fmt::Debug for Sparse {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "pages {:?}",
+            self.pages.keys().collect::<Vec<_>>()
+        )
     }
 }
 
