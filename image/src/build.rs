@@ -198,15 +198,7 @@ impl Work<'_> {
             kernel::prune(to, tools, &kernel, &common.image_modules, zfs.as_deref())
         })?;
         let packages = self.layer(&format!("{name}: packages"), &keys.packages, |to| {
-            role::fill(
-                to,
-                tools,
-                snapshot,
-                lock,
-                name,
-                &folder.role.packages,
-                &base,
-            )
+            role::fill(to, tools, snapshot, lock, name, &folder.role, &base)
         })?;
         let (modules, packages) = (modules.join("content"), packages.join("content"));
         let root = self.layer(&format!("{name}: root"), &keys.root, |to| {
