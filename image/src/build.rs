@@ -91,6 +91,7 @@ pub fn build(
     let requests = recipe::requests(set, &options.roles);
     let lock = snapshot.resolve(&requests)?;
     let fetched = snapshot.download(&lock, &requests, progress)?;
+    snapshot.share()?;
     stage.finish(fetched || options.refresh);
 
     let identity = Identity {

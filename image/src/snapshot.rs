@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest, Sha256};
 use system::{Command, System};
 
@@ -27,7 +28,7 @@ pub struct Snapshot<'a> {
     tools: &'a Tools<'a>,
     acquire: Vec<String>,
     offline: bool,
-    _lock: std::fs::File,
+    lock: Flock<std::fs::File>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -42,19 +43,22 @@ impl<'a> Snapshot<'a> {
         for folder in ["pool/partial", "tmp"] {
             fs_err::create_dir_all(root.join(folder)).context("cannot make the snapshot folder")?;
         }
-        let lock = fs_err::OpenOptions::new()
+        fs_err::write(root.join("status"), "")?;
+        let file = fs_err::OpenOptions::new()
             .create(true)
             .append(true)
             .open(root.join("lock"))?
             .into_parts()
             .0;
-        lock.lock().context("cannot lock the snapshot")?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, error)| error)
+            .context("cannot lock the snapshot")?;
         let snapshot = Snapshot {
             root: root.to_owned(),
             tools,
             acquire: acquire_settings(runner),
             offline,
-            _lock: lock,
+            lock,
         };
         let sources = fs_err::read_to_string(tools.merged().join("../etc/apt/sources.list"))?;
         let kept = fs_err::read_to_string(root.join("sources.list")).ok();
@@ -66,6 +70,13 @@ impl<'a> Snapshot<'a> {
             _ => snapshot.update(&sources)?,
         }
         Ok(snapshot)
+    }
+
+    /// Lets other builders use the snapshot too, from now on without changing it.
+    pub fn share(&self) -> Result<()> {
+        self.lock
+            .relock(FlockArg::LockShared)
+            .context("cannot share the snapshot")
     }
 
     /// Fetches the signed indexes; the old ones stay until the new ones are whole.
@@ -340,7 +351,11 @@ impl<'a> Snapshot<'a> {
         let state = self.tools.path(state);
         let pool = self.tools.path(&self.root.join("pool"));
         let mut options: Vec<String> = [
-            "Dir::State::status=/dev/null".to_owned(),
+            // Nothing is installed. apt locks the folder of this file, so it is one of ours.
+            format!(
+                "Dir::State::status={}",
+                self.tools.path(&self.root.join("status"))
+            ),
             format!("Dir::State::lists={state}/lists"),
             format!("Dir::Etc::sourcelist={state}/sources.list"),
             "Dir::Etc::sourceparts=-".to_owned(),

@@ -56,6 +56,7 @@ impl<'a> Tools<'a> {
         bind(root, root)?;
         bind(Utf8Path::new("/"), &root.join("host"))?;
         file_systems(root)?;
+        bind(Utf8Path::new("/sys"), &root.join("sys"))?;
         let resolver = root.join("etc/resolv.conf");
         if Utf8Path::new("/etc/resolv.conf").exists() {
             if !resolver.is_file() {
@@ -175,7 +176,7 @@ impl Merged {
         &self.path
     }
 
-    /// Mounts what package scripts expect: `/proc`, `/dev`, `/sys`, and empty `/run` and `/tmp` that leave nothing behind.
+    /// Mounts what package scripts expect: `/proc`, a small `/dev`, and empty `/run` and `/tmp` that leave nothing behind.
     pub fn system_file_systems(&self) -> Result<()> {
         file_systems(&self.path)?;
         temporary(&self.path.join("run"))
@@ -205,19 +206,43 @@ pub fn bind(source: &Utf8Path, target: &Utf8Path) -> Result<()> {
 }
 
 fn temporary(target: &Utf8Path) -> Result<()> {
+    tmpfs(target, "mode=1777")
+}
+
+fn tmpfs(target: &Utf8Path, mode: &str) -> Result<()> {
     mount(
         Some("tmpfs"),
         target.as_std_path(),
         Some("tmpfs"),
         MsFlags::empty(),
-        Some("mode=1777"),
+        Some(mode),
     )
     .with_context(|| format!("cannot mount a tmpfs at `{target}`"))
 }
 
+/// Device files that programs expect anywhere. Disks are not among them: a package script cannot touch the host's.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
 fn file_systems(root: &Utf8Path) -> Result<()> {
-    for name in ["proc", "sys", "dev"] {
-        bind(&Utf8Path::new("/").join(name), &root.join(name))?;
+    bind(Utf8Path::new("/proc"), &root.join("proc"))?;
+    let devices = root.join("dev");
+    // Not with the sticky bit: opening another owner's file for writing with O_CREAT is then refused (measured).
+    tmpfs(&devices, "mode=0755")?;
+    for name in DEVICES {
+        // Bound, not made: in a user namespace mknod(2) is not allowed.
+        fs_err::write(devices.join(name), "")?;
+        bind(&Utf8Path::new("/dev").join(name), &devices.join(name))?;
+    }
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+    ] {
+        fs_err::os::unix::fs::symlink(target, devices.join(name))?;
+    }
+    for name in ["shm", "pts"] {
+        fs_err::create_dir(devices.join(name))?;
     }
     temporary(&root.join("tmp"))
 }

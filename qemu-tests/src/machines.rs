@@ -103,7 +103,10 @@ pub fn reference(role: &str, firmware: Firmware, ssh_port: Option<u16>) -> Build
                 NicModel::Virtio
             },
             network: if index == 0 {
-                Network::User { ssh_port }
+                Network::User {
+                    ssh_port,
+                    open: false,
+                }
             } else {
                 Network::Nothing
             },
@@ -260,4 +263,60 @@ fn canary(role: &str) -> Disk {
         size,
         Rotation::Solid,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use roles::role::Purpose;
+
+    use super::*;
+    use crate::machine::KeyPair;
+    use crate::{images, node};
+
+    #[test]
+    fn every_role_has_a_machine_with_its_disks_and_networks() {
+        let set = roles::folder::read(&images::workspace().join("roles")).unwrap();
+        let names: Vec<&str> = set.roles.keys().map(String::as_str).collect();
+        let mut known = ROLES;
+        known.sort_unstable();
+        assert_eq!(names, known);
+        for role in ROLES {
+            let data = &set.roles[role].role;
+            let machine = reference(role, Firmware::Uefi, None).specification();
+            for need in &data.disks {
+                let name = match need.purpose {
+                    Purpose::Os => "os",
+                    Purpose::Data => "data",
+                    Purpose::Log => "log",
+                    Purpose::Cache => "cache",
+                    Purpose::Special | Purpose::Spare => "none",
+                };
+                let count = machine
+                    .disks
+                    .iter()
+                    .filter(|disk| disk.name.starts_with(name))
+                    .count();
+                assert_eq!(count, need.count as usize, "{role}: {name}");
+            }
+            for network in data.networks.iter().filter(|network| !network.optional) {
+                assert!(
+                    networks(role).contains(&network.name.as_str()),
+                    "{role}: {}",
+                    network.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn node_files_are_what_the_installer_accepts() {
+        let set = roles::folder::read(&images::workspace().join("roles")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyPair::make(camino::Utf8Path::from_path(directory.path()).unwrap()).unwrap();
+        for role in ROLES {
+            let text = node::text(&node::node_file(role, "p1", &key.public)).unwrap();
+            let parsed = roles::parse::node_file("node.toml", &text, Some(&set));
+            assert!(parsed.is_ok(), "{role}: {parsed:?}\n{text}");
+        }
+    }
 }

@@ -196,3 +196,98 @@ fn disk_groups_of_a_role_do_not_overlap() {
         }
     }
 }
+
+/// The rules that let something in, without ICMP, DHCP answers and what was asked for from inside.
+fn open_ports(set: &roles::RoleSet, role: &str, node: Option<&str>) -> Vec<String> {
+    use roles::render::Content;
+    let node = node.map(|text| roles::parse::node_file("n.toml", text, Some(set)).unwrap());
+    let files = roles::render::files(
+        set,
+        &set.roles[role],
+        node.as_ref(),
+        &facts(BootMode::Run, role),
+    )
+    .unwrap();
+    let file = files
+        .iter()
+        .find(|file| file.path == "/etc/nftables.conf")
+        .unwrap();
+    let Content::File { text, .. } = &file.content else {
+        panic!("a link");
+    };
+    assert!(text.contains("hook input priority filter; policy drop;"));
+    text.lines()
+        .map(str::trim)
+        .filter(|line| {
+            line.contains("dport") && !line.contains("sport") || line.contains("l4proto 112")
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn only_listed_ports_are_open_and_only_on_their_networks() {
+    let set = shipped();
+    let head = "format = 1\nnode = \"n1\"\n";
+    let mgmt = "[[networks]]\nname = \"mgmt\"\nmac = \"0c:c4:7a:00:00:01\"\naddresses = [\"10.0.0.2/24\"]\n";
+    let public = "[[networks]]\nname = \"public\"\nmac = \"0c:c4:7a:00:00:02\"\naddresses = [\"192.0.2.2/24\"]\n";
+
+    for role in set.roles.keys() {
+        let only_ssh = ["tcp dport 22 accept comment \"ssh\""];
+        assert_eq!(open_ports(&set, role, None), only_ssh, "{role}");
+        let bare = format!("{head}role = \"{role}\"\n");
+        assert_eq!(open_ports(&set, role, Some(&bare)), only_ssh, "{role}");
+        let both = format!("{head}role = \"{role}\"\n{mgmt}{public}");
+        let rules = open_ports(&set, role, Some(&both));
+        assert!(
+            rules.contains(&"iifname { \"mgmt0\" } tcp dport 22 accept comment \"ssh\"".to_owned())
+        );
+        // What the port table opens to anyone although nobody could defend it.
+        for rule in rules.iter().filter(|rule| rule.contains("public0")) {
+            for port in [22, 53, 161, 389, 636, 1080, 13, 3306, 4567, 9200, 2049] {
+                assert!(!rule.contains(&format!("dport {port} ")), "{role}: {rule}");
+            }
+        }
+    }
+    // Without a management network the administrator comes in by what there is.
+    let rules = open_ports(&set, "lb", Some(&format!("{head}role = \"lb\"\n{public}")));
+    assert!(rules.contains(&"tcp dport 22 accept comment \"ssh\"".to_owned()));
+    assert!(
+        rules.contains(&"iifname { \"public0\" } tcp dport 25 accept comment \"SMTP\"".to_owned())
+    );
+    assert!(
+        rules.contains(
+            &"iifname { \"public0\" } meta l4proto 112 accept comment \"VRRP\"".to_owned()
+        )
+    );
+}
+
+#[test]
+fn every_role_renders_with_networks_and_settings() {
+    let set = shipped();
+    for (name, folder) in &set.roles {
+        let text = format!(
+            "format = 1\nnode = \"n1\"\nrole = \"{name}\"\ndomain = \"mail.example\"\ndns = [\"10.0.0.53\"]\n\
+             [[networks]]\nname = \"cluster\"\nmac = \"0c:c4:7a:00:00:01\"\naddresses = [\"10.0.0.2/24\"]\n\
+             [[networks]]\nname = \"storage\"\nmac = \"0c:c4:7a:00:00:02\"\naddresses = [\"10.0.1.2/24\"]\n\
+             [settings]\nrdma = true\narc_max = 1073741824\nvip = \"192.0.2.9/24\"\npeers = [\"192.0.2.3\"]\n\
+             databases = [{{ name = \"db1\", address = \"10.0.0.11\" }}, {{ name = \"db2\", address = \"10.0.0.12\" }}]\n"
+        );
+        let node = roles::parse::node_file("n1.toml", &text, Some(&set))
+            .unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+        let files =
+            roles::render::files(&set, folder, Some(&node), &facts(BootMode::Run, name)).unwrap();
+        let own: Vec<_> = files
+            .into_iter()
+            .filter(|file| {
+                folder
+                    .role
+                    .templates
+                    .iter()
+                    .any(|template| template.target == file.path)
+            })
+            .collect();
+        assert_eq!(own.len(), folder.role.templates.len(), "{name}");
+        insta::assert_snapshot!(format!("templates_{name}"), listing(&own));
+    }
+}

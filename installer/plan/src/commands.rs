@@ -369,7 +369,6 @@ fn vdev_words(
     line: &mut CommandLine,
 ) -> Result<(), UnknownDevice> {
     match vdev.kind.as_str() {
-        "stripe" => {}
         kind @ ("log" | "special") if vdev.members.len() > 1 => {
             line.push(kind);
             line.push("mirror");

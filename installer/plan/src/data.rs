@@ -3,7 +3,8 @@
 use firmware::inventory::Disk;
 
 use crate::build::Builder;
-use crate::make::{PlanError, label};
+use crate::error::PlanError;
+use crate::make::label;
 use crate::os::{FIRST, MIB, SPARE_END};
 use crate::seed::Seed;
 use crate::size::decimal;

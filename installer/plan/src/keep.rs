@@ -8,7 +8,7 @@ use roles::role::Layout;
 
 use crate::build::Builder;
 use crate::data::Data;
-use crate::make::PlanError;
+use crate::error::PlanError;
 use crate::select::Group;
 use crate::step::Mount;
 

@@ -3,6 +3,7 @@
 mod build;
 pub mod commands;
 mod data;
+mod error;
 pub mod explain;
 pub mod guard;
 mod keep;
@@ -20,8 +21,9 @@ pub mod topology;
 mod zfs;
 
 pub use commands::{CommandLine, DevicePaths, Work};
+pub use error::PlanError;
 pub use explain::explain;
-pub use make::{Choices, PlanError, RootImage, make, make_with};
+pub use make::{Choices, RootImage, make, make_allowing, make_with};
 pub use paths::StablePaths;
 pub use seed::Seed;
 pub use step::{Action, Check, Device, Plan, Step};

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::build::Builder;
 use crate::data::Data;
+use crate::error::PlanError;
 use crate::seed::Seed;
-use crate::select::{Group, SelectError, select};
-use crate::size::decimal;
+use crate::select::{Group, select};
 use crate::step::{Action, Check, Device, Guard, Mount, Plan, PlannedDisk};
 use crate::{guard, keep, md, os, select, zfs};
 
@@ -24,113 +24,6 @@ pub struct RootImage {
     pub sha256: String,
     /// Version, for people.
     pub version: String,
-}
-
-/// Why there is no plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// Disks could not be chosen.
-    #[error(transparent)]
-    Select(#[from] SelectError),
-    /// A role without OS disks cannot be installed.
-    #[error(
-        "role `{role}` has no disk group with purpose `os`\nhint: give it one, in the role file or in the node file"
-    )]
-    NoOs {
-        /// Role.
-        role: String,
-    },
-    /// The OS disks are not a pair.
-    #[error(
-        "the OS disks are not equal in size: {small}, {large}\n\
-         hint: use two disks within 1 % of each other, or select others in the node file"
-    )]
-    UnequalOs {
-        /// The smallest.
-        small: String,
-        /// The largest.
-        large: String,
-    },
-    /// A disk is too small.
-    #[error(
-        "group `{group}`: its smallest disk has {has} bytes ({}), at least {least} ({}) are needed for {reason}\n\
-         hint: use larger disks",
-        decimal(*has),
-        decimal(*least)
-    )]
-    TooSmall {
-        /// Group.
-        group: String,
-        /// Bytes of the smallest disk.
-        has: u64,
-        /// Bytes needed.
-        least: u64,
-        /// For what.
-        reason: String,
-    },
-    /// The layout does not fit the disks.
-    #[error("group `{group}`: {reason}\nhint: change the group's layout or count in the node file")]
-    Layout {
-        /// Group.
-        group: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A storage choice nobody knows.
-    #[error("`{value}` is not a value of `initial_sync`\nhint: write `full` or `skip`")]
-    InitialSync {
-        /// What was written.
-        value: String,
-    },
-    /// Data to keep is not there, or not clearly.
-    #[error(
-        "group `{group}` is to be kept, but {found} times instead of once a {what} was found on its disks {disks}\n\
-         hint: look at what the inventory shows on these disks; install without `keep` to make it anew"
-    )]
-    Keep {
-        /// Group.
-        group: String,
-        /// What was looked for.
-        what: String,
-        /// How often it was found.
-        found: usize,
-        /// Disks of the group.
-        disks: String,
-    },
-    /// Something of others would be destroyed.
-    #[error(
-        "what lies on the disks is guarded\n{}\n\
-         hint: if it may be destroyed, allow it by its key; nothing was written",
-        guard_lines(guards)
-    )]
-    Guarded {
-        /// What was not allowed.
-        guards: Vec<Guard>,
-    },
-}
-
-impl PlanError {
-    pub(crate) fn layout(group: &str, reason: String) -> Self {
-        Self::Layout {
-            group: group.into(),
-            reason,
-        }
-    }
-}
-
-fn guard_lines(guards: &[Guard]) -> String {
-    let line = |guard: &Guard| {
-        let disks: Vec<String> = guard.disks.iter().map(ToString::to_string).collect();
-        format!(
-            "  {} {}: {}\n      key: {}\n      disks: {}",
-            guard.kind,
-            guard.name.as_deref().unwrap_or("(no name)"),
-            guard.reason,
-            guard.key,
-            disks.join(", ")
-        )
-    };
-    guards.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What a node's owner decides beyond role and disks.
@@ -154,6 +47,25 @@ pub fn make(
     seed: &Seed,
 ) -> Result<Plan, PlanError> {
     make_with(role, node, inventory, image, seed, &Choices::default())
+}
+
+/// Makes a plan that may destroy the guarded things whose keys (see [`Guard::key`]) are `allowed`.
+///
+/// # Errors
+/// Says what is wrong with role, node file or machine.
+pub fn make_allowing(
+    role: &Role,
+    node: &NodeFile,
+    inventory: &Inventory,
+    image: &RootImage,
+    seed: &Seed,
+    allowed: &[String],
+) -> Result<Plan, PlanError> {
+    let choices = Choices {
+        allowed: allowed.to_vec(),
+        ..Choices::default()
+    };
+    make_with(role, node, inventory, image, seed, &choices)
 }
 
 /// Makes a plan by the owner's choices.
@@ -187,6 +99,12 @@ pub fn make_with(
         })?;
 
     let mut build = Builder::default();
+    for group in groups.iter().filter(|group| group.disks.is_empty()) {
+        build.note(format!(
+            "{}: no disk matches; the role can do without",
+            group.name
+        ));
+    }
     let wiped = |group: &&Group<'_>| !choices.keep_data || group.need.purpose == Purpose::Os;
     for disk in groups.iter().filter(wiped).flat_map(|group| &group.disks) {
         build.step(

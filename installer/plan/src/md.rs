@@ -5,7 +5,7 @@ use roles::role::Layout;
 
 use crate::build::Builder;
 use crate::data::{Data, oddities, partition, room};
-use crate::make::PlanError;
+use crate::error::PlanError;
 use crate::os::LINUX_RAID;
 use crate::seed::Seed;
 use crate::select::Group;

@@ -3,7 +3,8 @@
 use roles::role::Purpose;
 
 use crate::build::Builder;
-use crate::make::{PlanError, RootImage};
+use crate::error::PlanError;
+use crate::make::RootImage;
 use crate::seed::Seed;
 use crate::select::Group;
 use crate::size::decimal;

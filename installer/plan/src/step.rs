@@ -30,11 +30,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// sha256 of the canonical JSON of what will be done: node, role, facts of the disks used, steps. It holds no kernel
-    /// name and nothing of what lies on the disks, so that probing again after a reboot gives the same digest.
+    /// sha256 of the canonical JSON of what will be done: node, role, facts of the disks used, steps without their titles. It
+    /// holds no kernel name and nothing of what lies on the disks, so that probing again after a reboot gives the same
+    /// digest.
     #[must_use]
     pub fn digest(&self) -> String {
-        let what = (&self.node, &self.role, &self.inventory, &self.steps);
+        let steps: Vec<_> = self
+            .steps
+            .iter()
+            .map(|step| (&step.id, &step.destroys, &step.done_when, &step.action))
+            .collect();
+        let what = (&self.node, &self.role, &self.inventory, steps);
         // Struct fields in order of declaration, maps sorted: serde_json's text is canonical as it stands.
         let text = serde_json::to_vec(&what).unwrap_or_else(|_| format!("{what:?}").into_bytes());
         hex::encode(Sha256::digest(&text))
@@ -272,7 +278,8 @@ pub struct Mount {
 /// A group of devices in a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vdev {
-    /// `mirror`, `raidz2`, `log`, `cache`, `spare`, `special`; log and special are mirrors if they have two.
+    /// The word of `zpool create`: `mirror`, `raidz2`, `draid2:8d:36c:2s`, `log`, `cache`, `spare`, `special`; log and special
+    /// are mirrors if they have two.
     pub kind: String,
     /// Partitions.
     pub members: Vec<Device>,

@@ -7,8 +7,8 @@ use roles::role::{Dataset, Layout, Purpose};
 
 use crate::build::Builder;
 use crate::data::{oddities, partition, room};
+use crate::error::PlanError;
 use crate::layout::PoolLayout;
-use crate::make::PlanError;
 use crate::seed::Seed;
 use crate::select::Group;
 use crate::size::decimal;

@@ -37,3 +37,14 @@ fn chassis_drawing() {
     .unwrap();
     insta::assert_snapshot!(plan::svg::svg(&plan, &inventory));
 }
+
+#[test]
+fn a_plan_comes_back_from_its_json() {
+    for name in ROLES {
+        let plan = make(&role(name), &node(name), &machine(name), &image(), &seed()).unwrap();
+        let again: plan::Plan =
+            serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+        assert_eq!(again, plan, "{name}");
+        assert_eq!(again.digest(), plan.digest(), "{name}");
+    }
+}

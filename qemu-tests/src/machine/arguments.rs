@@ -318,3 +318,136 @@ impl Line {
         self.0.extend(words.iter().map(|word| (*word).to_owned()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines;
+
+    fn files() -> Files {
+        Files {
+            directory: "/m".into(),
+            firmware: "/f/code".into(),
+            variables: "/m/variables".into(),
+        }
+    }
+
+    /// Options that matter here, one on each line.
+    fn shown(role: &str, boot: &Boot, firmware: Firmware) -> String {
+        let mut machine = machines::reference(role, firmware, Some(2200)).specification();
+        machine.accelerator = Accelerator::Emulation;
+        let words = arguments(&machine, &files(), boot, 1);
+        let mut text = String::new();
+        for word in &words {
+            text.push_str(if word.starts_with('-') && !text.is_empty() {
+                "\n"
+            } else {
+                " "
+            });
+            text.push_str(word);
+        }
+        text
+    }
+
+    #[test]
+    fn control_by_uefi_from_a_stick() {
+        let stick = Medium {
+            kind: MediumKind::Usb,
+            image: "/m/medium".into(),
+        };
+        let boot = Boot {
+            media: vec![stick],
+            ..Boot::default()
+        };
+        insta::assert_snapshot!(shown("control", &boot, Firmware::Uefi));
+    }
+
+    #[test]
+    fn production_by_bios_from_a_cd() {
+        let cd = Medium {
+            kind: MediumKind::Cd,
+            image: "/m/a,b".into(),
+        };
+        let boot = Boot {
+            media: vec![cd],
+            ..Boot::default()
+        };
+        insta::assert_snapshot!(shown("production", &boot, Firmware::Bios));
+    }
+
+    #[test]
+    fn a_pulled_disk_leaves_its_bay_empty() {
+        let whole = shown("storage", &Boot::default(), Firmware::Uefi);
+        let without = ["os0".to_owned(), "data3".to_owned()].into();
+        let pulled = shown(
+            "storage",
+            &Boot {
+                without,
+                ..Boot::default()
+            },
+            Firmware::Uefi,
+        );
+        let gone: Vec<&str> = whole
+            .lines()
+            .filter(|line| !pulled.contains(line))
+            .collect();
+        assert_eq!(gone.len(), 4, "{gone:?}");
+        assert!(
+            gone.iter()
+                .all(|line| line.contains("os0") || line.contains("data3")),
+            "{gone:?}"
+        );
+        assert!(pulled.lines().all(|line| whole.contains(line)));
+    }
+
+    #[test]
+    fn two_paths_are_one_disk_on_two_controllers() {
+        let mut machine = machines::reference("backup", Firmware::Uefi, None).specification();
+        for disk in &mut machine.disks {
+            if disk.attachment == Attachment::Sas {
+                disk.attachment = Attachment::SasTwoPaths;
+            }
+        }
+        let words = arguments(&machine, &files(), &Boot::default(), 1);
+        let of = |text: &str| {
+            words
+                .iter()
+                .filter(|word| word.contains(text))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("node-name=data9,").len(), 1);
+        let paths = of("drive=data9,");
+        assert_eq!(paths.len(), 2);
+        assert!(
+            paths[0].starts_with("scsi-hd,bus=sas1a.0,scsi-id=3,"),
+            "{paths:?}"
+        );
+        assert!(
+            paths[1].starts_with("scsi-hd,bus=sas1b.0,scsi-id=3,"),
+            "{paths:?}"
+        );
+        assert!(
+            paths.iter().all(
+                |path| path.contains("wwn=0x5000cca261280e8c,") && path.contains("share-rw=on")
+            )
+        );
+        assert_eq!(of("mptsas1068").len(), 6);
+    }
+
+    #[test]
+    fn no_identity_is_given_twice() {
+        for role in machines::ROLES {
+            let disks = machines::reference(role, Firmware::Bios, None)
+                .specification()
+                .disks;
+            for key in [
+                |disk: &Disk| disk.serial.clone(),
+                |disk: &Disk| disk.name.clone(),
+            ] {
+                let all: BTreeSet<String> = disks.iter().map(key).collect();
+                assert_eq!(all.len(), disks.len(), "{role}");
+            }
+        }
+    }
+}

@@ -179,6 +179,21 @@ impl Machine {
         Running::start(&self.specification, &self.files, boot, self.boots)
     }
 
+    /// Leaves the console logs behind, but not the disks and media.
+    pub fn keep_logs(&mut self) {
+        let disks = self
+            .specification
+            .disks
+            .iter()
+            .map(|disk| self.files.disk(&disk.name));
+        let media = ["medium", "stick", "initrd", "variables"].map(|name| self.file(name));
+        for path in disks.chain(media) {
+            // Not every machine has all of them.
+            let _gone = fs::remove_file(path);
+        }
+        self.keep();
+    }
+
     /// Leaves the directory behind and says where it is.
     pub fn keep(&mut self) -> &Utf8Path {
         if let Some(directory) = self.directory.take() {
@@ -190,12 +205,8 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // A test that panics keeps its console logs, not its disks.
         if std::thread::panicking() {
-            for disk in &self.specification.disks {
-                let _gone = fs::remove_file(self.files.disk(&disk.name));
-            }
-            self.keep();
+            self.keep_logs();
         }
     }
 }

@@ -27,6 +27,9 @@ pub enum Network {
     User {
         /// Port on the host.
         ssh_port: Option<u16>,
+        /// The guest may reach the host at 10.0.2.2. Otherwise it reaches nobody: an appliance must install without a
+        /// network.
+        open: bool,
     },
     /// A segment shared by all machines with the same port number (multicast on the loopback interface).
     Segment {
@@ -40,12 +43,12 @@ pub enum Network {
 impl Nic {
     pub(super) fn arguments(&self, index: usize) -> Vec<String> {
         let backend = match &self.network {
-            // `restrict` keeps the guest off the network of the host: an appliance must install without it.
-            Network::User { ssh_port } => {
+            Network::User { ssh_port, open } => {
+                let restrict = if *open { "off" } else { "on" };
                 let forward = ssh_port
                     .map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-:22"))
                     .unwrap_or_default();
-                format!("user,id=net{index},restrict=on{forward}")
+                format!("user,id=net{index},restrict={restrict}{forward}")
             }
             Network::Segment { port } => {
                 format!("socket,id=net{index},mcast=230.0.0.1:{port},localaddr=127.0.0.1")

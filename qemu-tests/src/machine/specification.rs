@@ -1,6 +1,6 @@
 //! What a machine is made of: plain data and its builder.
 
-use super::{Accelerator, Board, Disk, Machine, MachineError, Nic};
+use super::{Accelerator, Board, Disk, Machine, MachineError, Network, Nic};
 
 /// A machine as data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,45 @@ impl Builder {
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {
         self.specification.nics.push(nic);
+        self
+    }
+
+    /// Lets the guest reach the host at 10.0.2.2.
+    #[must_use]
+    pub fn open_network(mut self) -> Self {
+        for nic in &mut self.specification.nics {
+            if let Network::User { open, .. } = &mut nic.network {
+                *open = true;
+            }
+        }
+        self
+    }
+
+    /// Takes disks out by name.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.specification.disks.retain(|disk| disk.name != name);
+        self
+    }
+
+    /// Changes the disk of this name.
+    #[must_use]
+    pub fn change(mut self, name: &str, change: impl FnOnce(&mut Disk)) -> Self {
+        if let Some(disk) = self
+            .specification
+            .disks
+            .iter_mut()
+            .find(|disk| disk.name == name)
+        {
+            change(disk);
+        }
+        self
+    }
+
+    /// Changes all disks.
+    #[must_use]
+    pub fn change_each(mut self, change: impl Fn(&mut Disk)) -> Self {
+        self.specification.disks.iter_mut().for_each(change);
         self
     }
 

@@ -1,16 +1,21 @@
 //! Reference machines as inventories, and what else a plan needs.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+use std::sync::LazyLock;
+
 use camino::Utf8Path;
 use firmware::inventory::{Bay, Disk, DiskId, DiskPath, Enclosure, Inventory};
 use plan::{RootImage, Seed};
+use roles::folder::RoleSet;
 use roles::selector::Transport;
 use roles::{NodeFile, Role};
 
 pub fn role(name: &str) -> Role {
-    let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../roles");
-    let set = roles::folder::read(&folder).unwrap();
-    set.roles[name].role.clone()
+    static ROLE_FILES: LazyLock<RoleSet> = LazyLock::new(|| {
+        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../roles");
+        roles::folder::read(&folder).unwrap()
+    });
+    ROLE_FILES.roles[name].role.clone()
 }
 
 pub fn node(role: &str) -> NodeFile {
