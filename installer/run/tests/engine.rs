@@ -362,7 +362,7 @@ fn a_disk_that_was_exchanged_is_not_written() {
     };
     assert_eq!(
         error,
-        "`sda` is not disk `wwn-0x5000000000000001` any more: its name is `naa.50000000000000ff`, not `0x5000000000000001`"
+        "`sda` is not disk `wwn-0x5000000000000001` any more: its name is `0x50000000000000ff`, not `0x5000000000000001`"
     );
     assert_eq!(machine.contents(), before);
 }
