@@ -181,9 +181,15 @@ mod tests {
     #[test]
     fn every_source_and_every_difference() {
         type Files = &'static [(&'static str, &'static [u8])];
+        type Case = (
+            Files,
+            Option<&'static str>,
+            Option<&'static str>,
+            Result<(), &'static str>,
+        );
         let base: Files = &[("dev", b"254:0\n"), ("size", b"100\n")];
         let wwn = Some("0x5000000000000001");
-        let table: &[(Files, Option<&str>, Option<&str>, Result<(), &str>)] = &[
+        let table: &[Case] = &[
             (&[], None, None, Ok(())),
             (&[("serial", b"S1\n")], None, Some("S1"), Ok(())),
             (&[("device/serial", b"S1  \n")], None, Some("S1"), Ok(())),
