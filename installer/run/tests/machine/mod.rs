@@ -1,6 +1,6 @@
 //! A small machine with two OS disks, two data disks, a medium and a foreign disk, and a plan for it.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, sync::LazyLock};
 
 use firmware::inventory::{Disk, DiskId, DiskPath, Inventory};
 use plan::{
@@ -31,6 +31,15 @@ const DISKS: [(&str, &str); 6] = [
     ("sdz", "0x50000000000000ff"),
 ];
 
+/// Root image and its digest. Not a multiple of anything, more than one MiB; made once, as the tests make many machines.
+static IMAGE: LazyLock<(Vec<u8>, String)> = LazyLock::new(|| {
+    let image: Vec<u8> = (0..1_118_208_u32)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let digest = hex::encode(Sha256::digest(&image));
+    (image, digest)
+});
+
 pub struct Machine {
     pub simulated: Simulated,
     pub plan: Plan,
@@ -59,10 +68,7 @@ fn inside(number: u32) -> Device {
 
 impl Machine {
     pub fn new() -> Self {
-        // Not a multiple of anything, more than one MiB.
-        let image: Vec<u8> = (0..1_118_208_u32)
-            .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
+        let image = IMAGE.0.clone();
         let simulated = Simulated::new();
         for (index, (name, wwn)) in DISKS.iter().enumerate() {
             let size = if *name == "sdm" {
@@ -162,7 +168,7 @@ impl Machine {
     }
 
     pub fn image_digest(&self) -> String {
-        hex::encode(Sha256::digest(&self.image))
+        IMAGE.1.clone()
     }
 
     /// Starts the OS array, as a boot with automatic assembly would.
@@ -397,7 +403,7 @@ fn plan(image: &[u8]) -> Plan {
         Check::Never,
         Action::BeginInstall { state: inside(3) },
     );
-    let (size, sha256) = (image.len() as u64, hex::encode(Sha256::digest(image)));
+    let (size, sha256) = (image.len() as u64, IMAGE.1.clone());
     steps.add(
         "image",
         &[0, 1],
