@@ -26,8 +26,8 @@ mod udev;
 mod usage;
 
 pub use board::{SECURE_BOOT, TABLES};
-pub use tree::Tree;
 pub(crate) use tree::clean;
+pub use tree::{Trace, Tree};
 
 /// What no file holds and must be asked of the live machine: ioctls and reads of devices. A capture keeps the answers.
 pub trait Instruments {
