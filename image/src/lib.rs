@@ -1,1 +1,20 @@
-//! (skeleton)
+//! Builds bootable appliance images: recipe (pure) -> cached layers -> root -> medium.
+//!
+//! Everything runs in private namespaces ([`namespace`]) and with tools from a tool root ([`tools`]), so that a build leaves
+//! nothing behind when it is killed and does not depend on the host's distribution.
+
+pub mod binaries;
+pub mod build;
+pub mod cache;
+pub mod cli;
+pub mod glob;
+pub mod index;
+pub mod initrd;
+pub mod layers;
+pub mod manifest;
+pub mod media;
+pub mod namespace;
+pub mod progress;
+pub mod recipe;
+pub mod snapshot;
+pub mod tools;

@@ -1,2 +1,7 @@
-//! (skeleton)
-fn main() {}
+//! `rackwright`: builds images on a workstation.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    image::cli::main()
+}

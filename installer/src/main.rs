@@ -1,2 +1,69 @@
-//! (skeleton)
-fn main() {}
+//! The program inside the image: look, explain, install, and tell how the installed machine is.
+
+mod apply;
+mod arguments;
+mod generate;
+mod install;
+mod inventory;
+mod output;
+mod plan;
+mod survey;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Task};
+use clap::Parser;
+use run::appliance;
+use system::Live;
+
+/// Refused, or the command line or a file is wrong: nothing was written.
+pub const REFUSED: u8 = 1;
+/// Failed after something was written.
+pub const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { REFUSED } else { 0 };
+            error.print().ok();
+            return ExitCode::from(code);
+        }
+    };
+    output::logs(arguments.verbose);
+    let json = arguments.json;
+    let code = match arguments.task {
+        Task::Inventory(options) => inventory::run(&options, json),
+        Task::Plan(options) => plan::run(&Live, &options, json),
+        Task::Apply(options) => apply::run(&Live, &options, json),
+        Task::Install => Ok(install::run(&Live)),
+        Task::Status => status(json),
+        Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
+        Task::PrepareBoot => {
+            appliance::prepare_boot(&Live);
+            Ok(0)
+        }
+        Task::Incomplete => {
+            appliance::show_incomplete(&Live);
+            Ok(0)
+        }
+        Task::Generate(options) => generate::run(&options),
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn status(json: bool) -> anyhow::Result<u8> {
+    let status = appliance::status(&Live);
+    if json {
+        output::json(&status.json())?;
+    } else {
+        output::text(&status.text())?;
+    }
+    Ok(status.exit_code())
+}

@@ -2,12 +2,21 @@
 //!
 //! Pure: parsers take text, renderers give text. Only [`folder`] reads files, and does nothing else.
 
+pub mod address;
+mod check;
 pub mod common;
+pub mod diagnostic;
 pub mod folder;
 pub mod node;
+pub mod parse;
 pub mod render;
 pub mod role;
+mod schema;
 pub mod selector;
+mod shape;
 
+pub use common::Common;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use folder::{RoleFolder, RoleSet};
 pub use node::NodeFile;
 pub use role::Role;

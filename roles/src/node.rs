@@ -1,6 +1,6 @@
 //! The node file: everything one machine needs to install and run unattended. The only configuration a node has.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +58,7 @@ pub struct Permit {
 }
 
 /// Who may log in. Root is always locked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Access {
     /// Administrator's account name, `admin` if absent.
@@ -67,6 +67,16 @@ pub struct Access {
     pub ssh_keys: Vec<String>,
     /// crypt(5) hash for the console; absent: no console log-in.
     pub password_hash: Option<String>,
+}
+
+/// The password hash stays out of logs.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("user", &self.user)
+            .field("ssh_keys", &self.ssh_keys)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Storage choices.

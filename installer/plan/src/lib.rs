@@ -1,5 +1,29 @@
 //! From role, inventory and node file to a plan. Pure: same input, same bytes.
 
+mod build;
+pub mod commands;
+mod data;
+mod error;
+pub mod explain;
+pub mod guard;
+mod keep;
+pub mod layout;
+pub mod make;
+mod md;
+mod os;
+pub mod paths;
+pub mod seed;
+pub mod select;
+pub mod size;
 pub mod step;
+pub mod svg;
+pub mod topology;
+mod zfs;
 
-pub use step::{Action, Check, Plan, Step};
+pub use commands::{CommandLine, DevicePaths, Work};
+pub use error::PlanError;
+pub use explain::explain;
+pub use make::{Choices, RootImage, make, make_allowing, make_with};
+pub use paths::StablePaths;
+pub use seed::Seed;
+pub use step::{Action, Check, Device, Plan, Step};

@@ -1,9 +1,11 @@
 //! The plan as data: ordered typed steps, each with what it destroys. Printable, digestible, executed by `run::engine`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use firmware::inventory::DiskId;
+use roles::role::Purpose;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Everything an install will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,12 +14,84 @@ pub struct Plan {
     pub node: String,
     /// Role name.
     pub role: String,
-    /// sha256 of the inventory's JSON.
+    /// sha256 of the facts of the disks the plan uses (identity, size, sectors): another disk in the machine, a new kernel
+    /// name or a bay that could not be read do not change it.
     pub inventory: String,
     /// In order.
     pub steps: Vec<Step>,
     /// Why the layout is as it is, line by line.
     pub notes: Vec<String>,
+    /// The disks the plan uses and for what: for people, not for the engine.
+    #[serde(default)]
+    pub disks: Vec<PlannedDisk>,
+    /// What of others lies on disks that will be destroyed and was allowed by name.
+    #[serde(default)]
+    pub guards: Vec<Guard>,
+}
+
+impl Plan {
+    /// sha256 of the canonical JSON of what will be done: node, role, facts of the disks used, steps without their titles. It
+    /// holds no kernel name and nothing of what lies on the disks, so that probing again after a reboot gives the same
+    /// digest.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let steps: Vec<_> = self
+            .steps
+            .iter()
+            .map(|step| (&step.id, &step.destroys, &step.done_when, &step.action))
+            .collect();
+        let what = (&self.node, &self.role, &self.inventory, steps);
+        // Struct fields in order of declaration, maps sorted: serde_json's text is canonical as it stands.
+        let text = serde_json::to_vec(&what).unwrap_or_else(|_| format!("{what:?}").into_bytes());
+        hex::encode(Sha256::digest(&text))
+    }
+
+    /// All disks whose content is gone afterwards.
+    #[must_use]
+    pub fn destroys(&self) -> BTreeSet<DiskId> {
+        self.steps
+            .iter()
+            .flat_map(|step| step.destroys.iter().cloned())
+            .collect()
+    }
+}
+
+/// One disk of the plan as people know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDisk {
+    /// Stable name.
+    pub id: DiskId,
+    /// Group: `os`, `data mysql`, `log tank`, ...
+    pub group: String,
+    /// What for.
+    pub purpose: Purpose,
+    /// `front:3`.
+    pub bay: Option<String>,
+    /// Full model name.
+    pub model: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// World wide name.
+    pub wwn: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// What lies on it now, for people.
+    pub holds: Vec<String>,
+}
+
+/// Something of others on a disk that the plan would destroy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// `zfs`, `lvm`, `imsm`, ...
+    pub kind: String,
+    /// Name or label.
+    pub name: Option<String>,
+    /// What it must be called by to be allowed: its UUID, else `kind:name`, else the first disk.
+    pub key: String,
+    /// Disks of the plan under it.
+    pub disks: Vec<DiskId>,
+    /// Why it is guarded.
+    pub reason: String,
 }
 
 /// One step.
@@ -106,6 +180,12 @@ pub enum Action {
         level: u32,
         /// Members in order.
         members: Vec<Device>,
+        /// Hot spares.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spares: Vec<Device>,
+        /// KiB; absent for level 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chunk: Option<u32>,
         /// `--assume-clean`.
         assume_clean: bool,
     },
@@ -178,6 +258,9 @@ pub enum Action {
     FinishInstall {
         /// State file system.
         state: Device,
+        /// Pools to export, so that the next boot does not take them for another host's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pools: Vec<String>,
     },
 }
 
@@ -195,7 +278,8 @@ pub struct Mount {
 /// A group of devices in a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vdev {
-    /// `mirror`, `raidz2`, `log`, `cache`, `spare`, `special`; log and special are mirrors if they have two.
+    /// The word of `zpool create`: `mirror`, `raidz2`, `draid2:8d:36c:2s`, `log`, `cache`, `spare`, `special`; log and special
+    /// are mirrors if they have two.
     pub kind: String,
     /// Partitions.
     pub members: Vec<Device>,

@@ -3,5 +3,24 @@
 //! Everything else sees them through [`System`], so that a recorded, failing or simulated system can stand in.
 
 pub mod command;
+pub mod download;
+mod effects;
+pub mod failing;
+pub mod guard;
+mod ioctl;
+pub mod live;
+mod process;
+pub mod recorded;
+pub mod simulated;
+pub mod tree;
 
 pub use command::{Command, CommandError, Output};
+pub use download::{DownloadError, download};
+pub use effects::{Access, BlockDevice, System, SystemError};
+pub use failing::Failing;
+pub use guard::Mounted;
+pub use live::Live;
+pub use process::Stream;
+pub use recorded::Recorded;
+pub use simulated::Simulated;
+pub use tree::Tree;

@@ -1,2 +1,5 @@
-//! (skeleton)
-fn main() {}
+//! `cargo demo`.
+
+fn main() -> std::process::ExitCode {
+    qemu_tests::demo::main()
+}

@@ -1,2 +1,5 @@
-//! (skeleton)
-fn main() {}
+//! `cargo prove`.
+
+fn main() -> std::process::ExitCode {
+    qemu_tests::prove::main()
+}

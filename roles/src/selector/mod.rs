@@ -1,6 +1,48 @@
 //! The disk selector: which disks, and exactly how many. Matching lives in `plan::select`.
 
+mod bay;
+mod glob;
+mod size;
+
 use serde::{Deserialize, Serialize};
+
+pub use bay::BaySet;
+pub use glob::glob_matches;
+pub use size::{SizeRange, parse_size};
+
+/// A condition that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {what}: {why}")]
+pub struct SelectorError {
+    /// What was written.
+    pub text: String,
+    /// What it should be: `a size`, `a bay`.
+    pub what: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+    /// What a right form looks like.
+    pub hint: &'static str,
+}
+
+impl SelectorError {
+    fn size(text: &str, why: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            what: "a size",
+            why: why.to_owned(),
+            hint: "write `200 GB..` (at least), `..1 TB` (at most), `7 TB..9 TB` or `8 TB` (within 5 %)",
+        }
+    }
+
+    fn bay(text: &str, why: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            what: "a bay",
+            why: why.to_owned(),
+            hint: "write `front:3`, `rear:0` or `front:0-23`",
+        }
+    }
+}
 
 /// Conditions a disk must meet. All given conditions must hold; a disk that lacks a property does not match.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +81,30 @@ pub struct Selector {
     /// PCI address of the host bus adapter (glob).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hba: Option<String>,
+}
+
+impl Selector {
+    /// A selector without any condition would match every disk; such a selector is an error in a file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The size condition, parsed.
+    ///
+    /// # Errors
+    /// The text is not a size condition.
+    pub fn size_range(&self) -> Result<Option<SizeRange>, SelectorError> {
+        self.size.as_deref().map(SizeRange::parse).transpose()
+    }
+
+    /// The bay condition, parsed.
+    ///
+    /// # Errors
+    /// The text is not a bay condition.
+    pub fn bay_set(&self) -> Result<Option<BaySet>, SelectorError> {
+        self.bay.as_deref().map(BaySet::parse).transpose()
+    }
 }
 
 /// How a disk is attached.

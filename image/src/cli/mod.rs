@@ -1,0 +1,243 @@
+//! The command line of `rackwright`.
+
+mod build;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+use crate::cache::Cache;
+use crate::manifest::Manifest;
+
+/// Builds bootable appliance images for a mail cluster.
+#[derive(Debug, Parser)]
+#[command(name = "rackwright", version, max_term_width = 80)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the images of roles
+    Build(Box<build::Build>),
+    /// Show what an image is made of
+    Inspect(Inspect),
+    /// Write what a network boot needs beside kernel and initrd
+    Pxe(Pxe),
+    /// Look at the cache or make room
+    Cache(CacheCommand),
+    /// Write shell completions or man pages
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+#[derive(Debug, Args)]
+struct Inspect {
+    /// Image folder or manifest.json
+    path: Utf8PathBuf,
+    /// The whole manifest as JSON
+    #[arg(long)]
+    json: bool,
+    /// Read every file and compare its sha256
+    #[arg(long)]
+    verify: bool,
+}
+
+#[derive(Debug, Args)]
+struct Pxe {
+    /// Image folder, such as out/control/0.1.0
+    image: Utf8PathBuf,
+    /// Archive to write; served as a second initrd
+    file: Utf8PathBuf,
+    /// Node file to put into the archive
+    #[arg(long, value_name = "FILE")]
+    node: Option<Utf8PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CacheCommand {
+    /// Cache folder
+    #[arg(long, global = true, env = "RACKWRIGHT_CACHE")]
+    cache: Option<Utf8PathBuf>,
+    #[command(subcommand)]
+    action: CacheAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheAction {
+    /// List entries, largest first
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove entries that were not used for some days
+    Clean {
+        /// Days; 0 removes everything not in use
+        #[arg(long, default_value_t = 30)]
+        days: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Generate {
+    /// What to write
+    #[arg(value_parser = ["man", "bash", "zsh", "fish"])]
+    what: String,
+}
+
+/// Runs the program; every error ends here.
+pub fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{}", report(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `error: what: cause`, with the hints that the causes carry on lines of their own at the end.
+fn report(error: &anyhow::Error) -> String {
+    let mut hints = Vec::new();
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            match line.strip_prefix("hint: ") {
+                Some(hint) => hints.push(format!("hint: {hint}")),
+                None => lines.push(line.to_owned()),
+            }
+        }
+        parts.push(lines.join("\n"));
+    }
+    let mut text = format!("error: {}", parts.join(": "));
+    for hint in hints {
+        text.push('\n');
+        text.push_str(&hint);
+    }
+    text
+}
+
+fn run(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Build(arguments) => build::run(*arguments),
+        Command::Inspect(arguments) => inspect(&arguments),
+        Command::Pxe(arguments) => pxe(&arguments),
+        Command::Cache(arguments) => cache(&arguments),
+        Command::Generate(arguments) => generate(&arguments.what),
+    }
+}
+
+fn inspect(arguments: &Inspect) -> Result<u8> {
+    let manifest = Manifest::read(&arguments.path)?;
+    if arguments.verify {
+        let folder = if arguments.path.is_dir() {
+            Some(arguments.path.as_path())
+        } else {
+            arguments.path.parent()
+        };
+        manifest.verify(folder.unwrap_or(&arguments.path))?;
+    }
+    let mut out = std::io::stdout().lock();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&manifest)?)?;
+        return Ok(0);
+    }
+    writeln!(out, "role      {}", manifest.role)?;
+    writeln!(out, "version   {}", manifest.version)?;
+    writeln!(
+        out,
+        "source    {}",
+        manifest.source.as_deref().unwrap_or("unknown")
+    )?;
+    writeln!(out, "kernel    {}", manifest.kernel)?;
+    writeln!(out, "packages  {}", manifest.packages.len())?;
+    for (name, file) in &manifest.files {
+        writeln!(out, "{:>12}  {}  {name}", file.size, file.sha256)?;
+    }
+    Ok(0)
+}
+
+/// The root, and kernel and initrd for the installed machine, as an archive that the boot loader loads behind the initrd.
+fn pxe(arguments: &Pxe) -> Result<u8> {
+    let manifest = Manifest::read(&arguments.image)?;
+    manifest.verify(&arguments.image)?;
+    let mut archive = crate::initrd::cpio::Archive::default();
+    for (name, path) in [
+        ("root.squashfs", "root.squashfs"),
+        ("vmlinuz", "rackwright/boot/vmlinuz"),
+        ("initrd.zst", "rackwright/boot/initrd.zst"),
+    ] {
+        archive.file(path, 0o644, fs_err::read(arguments.image.join(name))?);
+    }
+    if let Some(path) = &arguments.node {
+        let text = build::node_text(path, None, std::slice::from_ref(&manifest.role))?;
+        archive.file("rackwright/node.toml", 0o600, text);
+    }
+    let temporary = arguments.file.with_extension("new");
+    fs_err::write(&temporary, archive.bytes(manifest.epoch))?;
+    fs_err::rename(&temporary, &arguments.file)?;
+    Ok(0)
+}
+
+fn cache(arguments: &CacheCommand) -> Result<u8> {
+    let root = build::cache_folder(arguments.cache.clone())?;
+    match arguments.action {
+        CacheAction::List { json } => {
+            let list = Cache::open(&root)?.list()?;
+            let mut out = std::io::stdout().lock();
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+            } else {
+                for entry in &list {
+                    writeln!(
+                        out,
+                        "{:>7} MB  {:<8} {}",
+                        entry.bytes / 1_000_000,
+                        entry.stage,
+                        &entry.digest[..12]
+                    )?;
+                }
+            }
+        }
+        CacheAction::Clean { days } => {
+            // Layers hold files of many owners: inside the namespaces all of them are ours.
+            if let crate::namespace::Place::Outside(code) = crate::namespace::enter()? {
+                return Ok(code);
+            }
+            let now = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)?
+                .as_secs();
+            let before = if days == 0 {
+                u64::MAX
+            } else {
+                now.saturating_sub(days * 86_400)
+            };
+            let freed = Cache::open(&root)?.clean(before)?;
+            writeln!(std::io::stdout(), "freed {} MB", freed / 1_000_000)?;
+        }
+    }
+    Ok(0)
+}
+
+fn generate(what: &str) -> Result<u8> {
+    use clap::CommandFactory;
+    let mut command = Cli::command();
+    let mut out = std::io::stdout();
+    match what {
+        "man" => clap_mangen::Man::new(command).render(&mut out)?,
+        shell => {
+            let shell: clap_complete::Shell = shell
+                .parse()
+                .map_err(|error: String| anyhow::anyhow!(error))?;
+            clap_complete::generate(shell, &mut command, "rackwright", &mut out);
+        }
+    }
+    Ok(0)
+}

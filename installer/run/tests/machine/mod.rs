@@ -1,0 +1,507 @@
+//! A small machine with two OS disks, two data disks, a medium and a foreign disk, and a plan for it.
+
+use std::{cell::Cell, collections::BTreeMap};
+
+use firmware::inventory::{Disk, DiskId, DiskPath, Inventory};
+use plan::{
+    Action, Check, Device, Plan, Step,
+    step::{Mount, Partition, Vdev},
+};
+use roles::{node::Permit, selector::Transport};
+use run::{Context, Event, Outcome, install_state::InstallState};
+use sha2::{Digest, Sha256};
+use system::{
+    Command, Simulated, System,
+    simulated::{Content, SimulatedDisk},
+};
+
+pub const PERMIT: &str = "permit-1";
+const MIB: u64 = 1 << 20;
+const SIZE: u64 = 18 * MIB;
+const ARRAY: &str = "11111111:22222222:33333333:44444444";
+const STATE_UUID: &str = "5555aaaa-0000-4000-8000-000000000001";
+
+/// Kernel name and WWN.
+const DISKS: [(&str, &str); 6] = [
+    ("sda", "0x5000000000000001"),
+    ("sdb", "0x5000000000000002"),
+    ("sdc", "0x5000000000000003"),
+    ("sdd", "0x5000000000000004"),
+    ("sdm", "0x50000000000000aa"),
+    ("sdz", "0x50000000000000ff"),
+];
+
+pub struct Machine {
+    pub simulated: Simulated,
+    pub plan: Plan,
+    pub context: Context,
+    pub image: Vec<u8>,
+    canary: (Content, Content),
+}
+
+fn id(number: usize) -> DiskId {
+    DiskId(format!("wwn-{}", DISKS[number].1))
+}
+
+fn partition(number: usize, index: u32) -> Device {
+    Device::Partition {
+        disk: id(number),
+        number: index,
+    }
+}
+
+fn inside(number: u32) -> Device {
+    Device::ArrayPartition {
+        uuid: ARRAY.into(),
+        number,
+    }
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        // Not a multiple of anything, more than one MiB.
+        let image: Vec<u8> = (0..1_118_208_u32)
+            .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
+        let simulated = Simulated::new();
+        for (index, (name, wwn)) in DISKS.iter().enumerate() {
+            let size = if *name == "sdm" {
+                image.len() as u64
+            } else {
+                SIZE
+            };
+            simulated.add_disk(
+                name,
+                SimulatedDisk::new(size, (8, index as u32 * 16)).wwn(wwn),
+            );
+        }
+        simulated.put("sdm", 0, &image);
+        simulated.put("sdz", 0, b"somebody's data");
+        // Old content on a disk that will be used.
+        simulated.put("sda", 3 * MIB, b"old data");
+        let canary = (simulated.content("sdm"), simulated.content("sdz"));
+        let machine = Self {
+            plan: plan(&image),
+            context: context(),
+            canary,
+            image,
+            simulated,
+        };
+        machine.live_files();
+        machine
+    }
+
+    fn live_files(&self) {
+        self.simulated.put_file(run::context::KERNEL, b"kernel");
+        self.simulated.put_file(run::context::INITRD, b"initrd");
+        self.simulated.put_file("/sys/module/zfs", b"");
+    }
+
+    pub fn reboot(&self) {
+        self.simulated.power_cycle();
+        self.live_files();
+    }
+
+    pub fn execute(&self, system: &dyn System) -> (Outcome, Vec<Event>) {
+        let mut events = Vec::new();
+        let outcome = run::execute(
+            &self.plan,
+            &self.context,
+            system,
+            &mut |event| events.push(event),
+            &|| false,
+        );
+        (outcome, events)
+    }
+
+    /// Runs until the step whose id holds the word has ended.
+    pub fn execute_until(&self, system: &dyn System, word: &str) -> (Outcome, Vec<Event>) {
+        let mut events = Vec::new();
+        let stop = Cell::new(false);
+        let outcome = run::execute(
+            &self.plan,
+            &self.context,
+            system,
+            &mut |event| {
+                if matches!(&event, Event::Finished { step, .. } if step.contains(word)) {
+                    stop.set(true);
+                }
+                events.push(event);
+            },
+            &|| stop.get(),
+        );
+        (outcome, events)
+    }
+
+    /// Nothing outside the plan was written, nor was it tried.
+    pub fn assert_untouched(&self) {
+        assert_eq!(self.simulated.violations(), [""; 0]);
+        let now = (self.simulated.content("sdm"), self.simulated.content("sdz"));
+        assert_eq!(now, self.canary);
+    }
+
+    pub fn contents(&self) -> Vec<Content> {
+        DISKS
+            .iter()
+            .map(|(name, _)| self.simulated.content(name))
+            .collect()
+    }
+
+    pub fn state_file(&self, path: &str) -> Option<Vec<u8>> {
+        self.simulated.file_on(STATE_UUID, path)
+    }
+
+    pub fn install_state(&self) -> Option<InstallState> {
+        serde_json::from_slice(&self.state_file("/install.json")?).ok()
+    }
+
+    pub fn put_install_state(&self, state: &InstallState) {
+        let text = serde_json::to_vec(state).unwrap();
+        self.simulated
+            .put_file_on(STATE_UUID, "/install.json", &text);
+    }
+
+    pub fn image_digest(&self) -> String {
+        hex::encode(Sha256::digest(&self.image))
+    }
+
+    /// Starts the OS array, as a boot with automatic assembly would.
+    pub fn leave_array_running(&self) -> String {
+        let disks: Vec<String> = ["sda", "sdb"].map(str::to_owned).to_vec();
+        self.simulated.allow_writes(&disks, &disks);
+        let list = self.simulated.list("/sys/class/block".into()).unwrap();
+        if let Some(name) = list.iter().find(|name| name.starts_with("md")) {
+            return name.clone();
+        }
+        let assemble = Command::new("mdadm")
+            .args(["--assemble", "/dev/md/x", "--run"])
+            .arg(format!("--uuid={ARRAY}"))
+            .args(["/dev/sda3", "/dev/sdb3"]);
+        self.simulated.run(&assemble).unwrap();
+        "md127".into()
+    }
+
+    pub fn state_node(&self) -> String {
+        "/dev/md127p3".into()
+    }
+
+    /// What the medium holds now is what it must hold afterwards.
+    pub fn remember_medium(&mut self) {
+        self.canary.0 = self.simulated.content("sdm");
+    }
+
+    pub fn slot_a(&self) -> Vec<u8> {
+        self.leave_array_running();
+        self.simulated.get("md127p1", 0, self.image.len()).unwrap()
+    }
+
+    pub fn corrupt_slot(&self) {
+        self.leave_array_running();
+        self.simulated.put("md127p1", 1_100_000, b"flipped");
+        self.reboot();
+    }
+
+    /// A medium that ends too early.
+    pub fn shrink_medium(&mut self) {
+        let disk = SimulatedDisk::new(MIB, (8, 64)).wwn(DISKS[4].1);
+        self.simulated.add_disk("sdm", disk);
+        self.simulated.put("sdm", 0, &self.image[..MIB as usize]);
+        self.canary.0 = self.simulated.content("sdm");
+    }
+
+    /// The probe of another boot sees `sda` and `sdb` the other way round.
+    pub fn swap_inventory_names(&mut self) {
+        let disks = &mut self.context.inventory.disks;
+        let (first, second) = (disks[0].paths.clone(), disks[1].paths.clone());
+        disks[0].paths = second;
+        disks[1].paths = first;
+    }
+}
+
+fn context() -> Context {
+    let disks = DISKS
+        .iter()
+        .enumerate()
+        .map(|(index, (name, wwn))| Disk {
+            id: id(index),
+            vendor: None,
+            model: None,
+            serial: None,
+            wwn: Some((*wwn).into()),
+            firmware: None,
+            size: SIZE,
+            logical_sector: 512,
+            physical_sector: 512,
+            rotational: None,
+            transport: Transport::Sas,
+            paths: vec![DiskPath {
+                kernel_name: (*name).into(),
+                device: (8, index as u32 * 16),
+                hba: None,
+                by_path: None,
+                sas_address: None,
+                link_rate: None,
+                expander: None,
+            }],
+            bay: None,
+            removable: false,
+            read_only: false,
+            mounted: Default::default(),
+            boot_medium: *name == "sdm",
+            faults: vec![],
+        })
+        .collect();
+    let mut inventory = Inventory {
+        disks,
+        ..Inventory::default()
+    };
+    inventory.board.serial = Some("ZM1".into());
+    Context {
+        inventory,
+        node_file: "format = 1\nnode = \"mail1\"\n".into(),
+        permit: Some(Permit {
+            id: PERMIT.into(),
+            board_serial: Some("ZM1".into()),
+            plan: None,
+        }),
+        role: "storage".into(),
+        version: "0.1.0".into(),
+        root_device: "/dev/sdm".into(),
+        kernel: run::context::KERNEL.into(),
+        initrd: run::context::INITRD.into(),
+    }
+}
+
+struct Steps(Vec<Step>);
+
+impl Steps {
+    fn add(&mut self, name: &str, disks: &[usize], done_when: Check, action: Action) {
+        self.0.push(Step {
+            id: format!("{:02}-{name}", self.0.len() + 1),
+            title: name.into(),
+            destroys: disks.iter().map(|number| id(*number)).collect(),
+            done_when,
+            action,
+        });
+    }
+}
+
+fn entry(name: &str, size: Option<u64>) -> Partition {
+    Partition {
+        name: name.into(),
+        kind: "0FC63DAF-8483-4772-8E79-3D69D8477DE4".into(),
+        uuid: "00000000-0000-4000-8000-00000000000f".into(),
+        size,
+    }
+}
+
+fn plan(image: &[u8]) -> Plan {
+    let mut steps = Steps(vec![]);
+    for disk in 0..4 {
+        let check = Check::Blank { disk: id(disk) };
+        steps.add(
+            &format!("wipe-{disk}"),
+            &[disk],
+            check,
+            Action::Wipe { disk: id(disk) },
+        );
+    }
+    let table = |steps: &mut Steps,
+                 name: &str,
+                 disks: &[usize],
+                 device: Device,
+                 uuid: &str,
+                 parts: Vec<Partition>| {
+        let check = Check::PartitionTable {
+            device: device.clone(),
+            uuid: uuid.into(),
+        };
+        let action = Action::Partition {
+            device,
+            uuid: uuid.into(),
+            partitions: parts,
+        };
+        steps.add(name, disks, check, action);
+    };
+    for disk in 0..2 {
+        let uuid = format!("00000000-0000-4000-8000-00000000100{disk}");
+        let parts = vec![
+            entry("bios", Some(MIB)),
+            entry("esp", Some(2 * MIB)),
+            entry("os", None),
+        ];
+        table(
+            &mut steps,
+            &format!("partition-{disk}"),
+            &[disk],
+            Device::Disk { disk: id(disk) },
+            &uuid,
+            parts,
+        );
+    }
+    steps.add(
+        "array",
+        &[0, 1],
+        Check::Array { uuid: ARRAY.into() },
+        Action::CreateArray {
+            name: "os".into(),
+            uuid: ARRAY.into(),
+            level: 1,
+            members: vec![partition(0, 3), partition(1, 3)],
+            spares: vec![],
+            chunk: None,
+            assume_clean: true,
+        },
+    );
+    let slots = vec![
+        entry("slot-a", Some(2 * MIB)),
+        entry("slot-b", Some(2 * MIB)),
+        entry("state", Some(2 * MIB)),
+        entry("var", None),
+    ];
+    let array = Device::Array { uuid: ARRAY.into() };
+    table(
+        &mut steps,
+        "partition-array",
+        &[0, 1],
+        array,
+        "00000000-0000-4000-8000-000000002000",
+        slots,
+    );
+    let file_system =
+        |steps: &mut Steps, name: &str, disks: &[usize], device: Device, kind: &str, uuid: &str| {
+            let check = Check::FileSystem {
+                device: device.clone(),
+                uuid: uuid.into(),
+            };
+            let action = Action::MakeFileSystem {
+                device,
+                kind: kind.into(),
+                label: name.into(),
+                uuid: uuid.into(),
+            };
+            steps.add(&format!("filesystem-{name}"), disks, check, action);
+        };
+    file_system(&mut steps, "state", &[0, 1], inside(3), "ext4", STATE_UUID);
+    file_system(
+        &mut steps,
+        "var",
+        &[0, 1],
+        inside(4),
+        "ext4",
+        "5555aaaa-0000-4000-8000-000000000002",
+    );
+    steps.add(
+        "begin",
+        &[0, 1],
+        Check::Never,
+        Action::BeginInstall { state: inside(3) },
+    );
+    let (size, sha256) = (image.len() as u64, hex::encode(Sha256::digest(image)));
+    steps.add(
+        "image",
+        &[0, 1],
+        Check::Content {
+            device: inside(1),
+            size,
+            sha256: sha256.clone(),
+        },
+        Action::WriteImage {
+            device: inside(1),
+            size,
+            sha256,
+        },
+    );
+    for disk in 2..4 {
+        let uuid = format!("00000000-0000-4000-8000-00000000100{disk}");
+        let whole = Device::Disk { disk: id(disk) };
+        table(
+            &mut steps,
+            &format!("partition-{disk}"),
+            &[disk],
+            whole,
+            &uuid,
+            vec![entry("zfs", None)],
+        );
+    }
+    steps.add(
+        "pool",
+        &[2, 3],
+        Check::Pool {
+            name: "tank".into(),
+        },
+        Action::CreatePool {
+            name: "tank".into(),
+            hostid: "0a1b2c3d".into(),
+            ashift: 12,
+            vdevs: vec![Vdev {
+                kind: "mirror".into(),
+                members: vec![partition(2, 1), partition(3, 1)],
+            }],
+            properties: BTreeMap::from([("atime".into(), "off".into())]),
+        },
+    );
+    steps.add(
+        "dataset",
+        &[2, 3],
+        Check::Dataset {
+            name: "tank/mail".into(),
+        },
+        Action::CreateDataset {
+            name: "tank/mail".into(),
+            properties: BTreeMap::new(),
+        },
+    );
+    for disk in 0..2 {
+        let uuid = format!("aaaa000{}", disk + 1);
+        file_system(
+            &mut steps,
+            &format!("esp-{disk}"),
+            &[disk],
+            partition(disk, 2),
+            "vfat",
+            &uuid,
+        );
+    }
+    for disk in 0..2 {
+        let action = Action::MakeBootable {
+            disk: id(disk),
+            esp: partition(disk, 2),
+            array: ARRAY.into(),
+        };
+        steps.add(&format!("bootable-{disk}"), &[disk], Check::Never, action);
+    }
+    steps.add(
+        "state",
+        &[0, 1],
+        Check::Never,
+        Action::WriteState {
+            state: inside(3),
+            hostid: "0a1b2c3d".into(),
+            machine_id: "0123456789abcdef0123456789abcdef".into(),
+            mounts: vec![Mount {
+                path: "/state".into(),
+                uuid: STATE_UUID.into(),
+                kind: "ext4".into(),
+            }],
+        },
+    );
+    steps.add(
+        "finish",
+        &[0, 1, 2, 3],
+        Check::Never,
+        Action::FinishInstall {
+            state: inside(3),
+            pools: vec!["tank".into()],
+        },
+    );
+    Plan {
+        node: "mail1".into(),
+        role: "storage".into(),
+        inventory: "facts".into(),
+        steps: steps.0,
+        notes: vec![],
+        disks: vec![],
+        guards: vec![],
+    }
+}

@@ -1,0 +1,84 @@
+//! `apply`: shows the plan, asks for the node's name, installs.
+
+use std::io::{self, BufRead};
+
+use anyhow::bail;
+use plan::StablePaths;
+use run::{
+    Outcome,
+    console::{Consoles, Lines},
+    journal,
+};
+use system::System;
+
+use crate::{FAILED, REFUSED, arguments, install, output, survey};
+
+pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyhow::Result<u8> {
+    survey::must_be_live(system)?;
+    if options.sources.inventory.is_some() || options.sources.root_image.is_some() {
+        bail!(
+            "`apply` installs this machine from the running image\nhint: leave out `--inventory` and `--root-image`"
+        );
+    }
+    let mut survey = survey::survey(system, &options.sources, &mut output::note)?;
+    let paths = StablePaths::new(&survey.context.inventory);
+    output::note(&plan::explain(&survey.plan, &paths));
+    if options.permit {
+        survey.context.permit.clone_from(&survey.node.permit);
+        if survey.context.permit.is_none() {
+            bail!(
+                "the node file has no permit\nhint: leave out `--permit` and type the node's name"
+            );
+        }
+    } else {
+        confirm(&survey.node.node)?;
+    }
+    let cancel = install::stop_requests()?;
+    let mut consoles = Consoles::on(system, &[]);
+    let mut lines = Lines::default();
+    let mut failed = Ok(());
+    let outcome = run::execute(
+        &survey.plan,
+        &survey.context,
+        system,
+        &mut |event| {
+            let record = consoles.tell(event);
+            let result = if json {
+                output::text(&journal::line(&record))
+            } else {
+                lines
+                    .of(&record)
+                    .iter()
+                    .try_for_each(|line| output::text(&format!("{line}\n")))
+            };
+            // What cannot be shown any more must not stop an install half way.
+            failed = result.and(std::mem::replace(&mut failed, Ok(())));
+        },
+        &cancel,
+    );
+    if outcome == Outcome::Done {
+        output::note("remove the medium and restart: `systemctl reboot`");
+    }
+    Ok(code(outcome))
+}
+
+/// Exit code of an outcome.
+pub fn code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Done => 0,
+        Outcome::Refused => REFUSED,
+        Outcome::Failed | Outcome::Cancelled => FAILED,
+    }
+}
+
+fn confirm(node: &str) -> anyhow::Result<()> {
+    output::note(&format!(
+        "type the node's name, `{node}`, to destroy what is listed above and install:"
+    ));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() != node {
+        bail!("`{}` is not `{node}`: nothing was written", answer.trim());
+    }
+    Ok(())
+}

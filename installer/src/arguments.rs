@@ -1,0 +1,127 @@
+//! The command line.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+/// Installs this machine, and says how it is.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rackwright-installer",
+    version,
+    max_term_width = 80,
+    after_help = "Exit codes: 0 done or healthy; 1 refused, not healthy or wrong input: nothing\nwas written; 2 failed part way. Data goes to standard output, the rest to\nstandard error."
+)]
+pub struct Arguments {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log more
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Show what this machine is
+    Inventory(Inventory),
+    /// Show what an install would do: every step, what it destroys, the commands
+    Plan(Sources),
+    /// Install after the node's name was typed
+    Apply(Apply),
+    /// Install unattended, as the live system does; needs a permit in the node file
+    Install,
+    /// Show how this machine is; exit code 0 if healthy
+    Status,
+    /// Wait for health after a boot and prove the install (a service)
+    #[command(hide = true)]
+    BootCheck,
+    /// Render /etc before the first service starts (started by the initrd)
+    #[command(hide = true)]
+    PrepareBoot,
+    /// Say on every console that the install is incomplete (a service)
+    #[command(hide = true)]
+    Incomplete,
+    /// Write completions and manual pages
+    #[command(hide = true)]
+    Generate(Generate),
+}
+
+/// Options of `inventory`.
+#[derive(Debug, Args)]
+pub struct Inventory {
+    /// Look below this folder instead of `/`: a captured machine
+    #[arg(long, value_name = "FOLDER", default_value = "/")]
+    pub root: Utf8PathBuf,
+}
+
+/// Where a plan comes from.
+#[derive(Debug, Args)]
+pub struct Sources {
+    /// Node file; without it, searched as the unattended install does
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
+    /// A saved inventory instead of this machine
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<Utf8PathBuf>,
+    /// Root image to plan for; without it, the running one
+    #[arg(long, value_name = "FILE")]
+    pub root_image: Option<Utf8PathBuf>,
+    /// Allow to destroy what is guarded, by the key that the refusal shows
+    #[arg(long, value_name = "KEY")]
+    pub destroy: Vec<String>,
+    /// Install the system anew and leave all data as it is
+    #[arg(long)]
+    pub keep_data: bool,
+}
+
+/// Options of `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Use the node file's permit instead of asking
+    #[arg(long)]
+    pub permit: bool,
+    /// Where the plan comes from
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+/// Options of `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// Folder to write to
+    pub folder: Utf8PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn help_fits_80_columns() {
+        let mut command = Arguments::command().term_width(80);
+        command.build();
+        let mut pages = vec![command.render_long_help().to_string()];
+        pages.extend(command.get_subcommands_mut().map(|task| {
+            let mut task = task.clone().term_width(80);
+            task.render_long_help().to_string()
+        }));
+        for line in pages.iter().flat_map(|page| page.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        insta::assert_snapshot!(pages.join("\n--------\n"));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

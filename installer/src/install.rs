@@ -1,0 +1,138 @@
+//! `install`: the unattended service of the live system. Everything it has to say goes to every console; its own standard
+//! output is only the journal of the live system.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::bail;
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::sys::signal::{SigSet, Signal};
+use run::{Event, Outcome, console::Consoles};
+use system::{Command, System};
+
+use crate::{
+    apply,
+    arguments::Sources,
+    survey::{self, Survey},
+};
+
+/// Time to read the last lines before the machine restarts.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+pub fn run(system: &dyn System) -> u8 {
+    let mut consoles = Consoles::new(system);
+    let outcome = match prepare(system, &mut consoles) {
+        Ok((survey, cancel)) => run::execute(
+            &survey.plan,
+            &survey.context,
+            system,
+            &mut |event| {
+                consoles.tell(event);
+            },
+            &cancel,
+        ),
+        Err(error) => {
+            consoles.tell(Event::Ended {
+                outcome: Outcome::Refused,
+                message: format!("{error:#}"),
+            });
+            Outcome::Refused
+        }
+    };
+    match outcome {
+        Outcome::Done => {
+            consoles.say("restarting from the disks");
+            system.sleep(LAST_WORDS);
+            if let Err(error) = system.run(&Command::new("systemctl").arg("reboot")) {
+                consoles.say(&format!(
+                    "error: {error}\nhint: restart the machine by hand"
+                ));
+            }
+        }
+        Outcome::Refused => {
+            consoles.say("nothing was written; this system stays up and can be logged in to")
+        }
+        Outcome::Failed | Outcome::Cancelled => {
+            consoles.say("the install is INCOMPLETE; this system stays up and can be logged in to");
+        }
+    }
+    apply::code(outcome)
+}
+
+/// Everything before the first write.
+fn prepare(
+    system: &dyn System,
+    consoles: &mut Consoles<'_>,
+) -> anyhow::Result<(Survey, impl Fn() -> bool + use<>)> {
+    let facts = survey::boot_facts(system)?;
+    if let Some(facts) = facts {
+        consoles.tell(Event::Booted {
+            mode: facts.mode.name().into(),
+            role: facts.root.role,
+            version: facts.root.version,
+        });
+        for message in facts.warnings {
+            consoles.tell(Event::Warned {
+                step: None,
+                message,
+            });
+        }
+    }
+    survey::must_be_live(system)?;
+    let sources = Sources {
+        node: None,
+        roles: Utf8PathBuf::from(run::appliance::ROLES),
+        inventory: None,
+        root_image: None,
+        destroy: Vec::new(),
+        keep_data: false,
+    };
+    let mut survey = survey::survey(system, &sources, &mut |line| {
+        consoles.tell(Event::Warned {
+            step: None,
+            message: line.to_owned(),
+        });
+    })?;
+    if let Ok(json) = serde_json::to_vec_pretty(&survey.context.inventory) {
+        system
+            .write(
+                Utf8Path::new("/run/rackwright/inventory.json"),
+                &json,
+                0o600,
+            )
+            .ok();
+    }
+    survey.context.permit.clone_from(&survey.node.permit);
+    if survey.context.permit.is_none() {
+        bail!(
+            "the node file of `{}` has no permit, so nothing is installed unattended\n\
+             hint: run `rackwright-installer apply` here, or add to the node file:\n\
+             [permit]\nid = \"any unique text\"\nplan = \"{}\"",
+            survey.node.node,
+            survey.plan.digest()
+        );
+    }
+    Ok((survey, stop_requests()?))
+}
+
+/// Turns SIGTERM and SIGINT into a question that the engine asks between steps.
+pub fn stop_requests() -> anyhow::Result<impl Fn() -> bool + use<>> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    // Blocked here and in all threads begun later; the standard library gives children an empty mask again.
+    signals.thread_block()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        while signals.wait().is_ok() {
+            told.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok(move || stop.load(Ordering::Relaxed))
+}

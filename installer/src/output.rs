@@ -1,0 +1,47 @@
+//! The one place that writes to standard output and standard error.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+/// Data for people.
+pub fn text(text: &str) -> anyhow::Result<()> {
+    quiet_on_closed_pipe(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Data for programs.
+pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    self::text(&text)
+}
+
+/// `... | head` is no error.
+fn quiet_on_closed_pipe(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A line on standard error.
+pub fn note(line: &str) {
+    writeln!(io::stderr().lock(), "{line}").ok();
+}
+
+/// An error with its causes; hints stand on lines of their own already.
+pub fn error(error: &anyhow::Error) {
+    note(&format!("error: {error:#}"));
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses which.
+pub fn logs(verbose: bool) {
+    let level = if verbose { "debug" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .without_time()
+        .init();
+}

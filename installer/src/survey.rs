@@ -1,0 +1,157 @@
+//! Node file, role, inventory and image in, plan and context out: the same for `plan`, `apply` and `install`.
+
+use anyhow::{Context as _, bail};
+use camino::Utf8Path;
+use firmware::Inventory;
+use plan::{Choices, Plan, RootImage, Seed};
+use roles::{NodeFile, folder::RoleSet};
+use run::{
+    Context,
+    appliance::boot_facts::{self, BootFacts, Mode},
+    node_source::{self, NodeText},
+};
+use sha2::{Digest, Sha256};
+use system::System;
+
+use crate::arguments::Sources;
+
+/// Everything an install needs.
+pub struct Survey {
+    /// What will be done.
+    pub plan: Plan,
+    /// Facts for the engine.
+    pub context: Context,
+    /// The node file.
+    pub node: NodeFile,
+}
+
+/// What the initrd found; absent outside of a Rackwright system.
+pub fn boot_facts(system: &dyn System) -> anyhow::Result<Option<BootFacts>> {
+    match system.read(Utf8Path::new(boot_facts::PATH)) {
+        Ok(content) => {
+            let text = String::from_utf8_lossy(&content);
+            let facts = boot_facts::parse(&text)
+                .with_context(|| format!("cannot read `{}`", boot_facts::PATH))?;
+            Ok(Some(facts))
+        }
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Collects and plans. `tell` gets a line when it has to wait.
+pub fn survey(
+    system: &dyn System,
+    sources: &Sources,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Survey> {
+    let roles = roles::folder::read(&sources.roles)?;
+    let (text, node) = node_file(system, sources, &roles, tell)?;
+    let inventory = inventory(system, sources)?;
+    let facts = boot_facts(system)?;
+    let image = match (&sources.root_image, &facts) {
+        (Some(path), _) => image_file(system, path)?,
+        (None, Some(facts)) => RootImage {
+            size: facts.root.size,
+            sha256: facts.root.sha256.clone(),
+            version: facts.root.version.clone(),
+        },
+        (None, None) => bail!(
+            "this is not a running Rackwright image: there is no `{}`\nhint: give the root image with `--root-image FILE`",
+            boot_facts::PATH
+        ),
+    };
+    if let Some(facts) = &facts
+        && sources.root_image.is_none()
+        && facts.root.role != node.role
+    {
+        bail!(
+            "`{}` is for role `{}`, this image is for role `{}`\nhint: boot the image of role `{}`",
+            text.name,
+            node.role,
+            facts.root.role,
+            node.role
+        );
+    }
+    let Some(folder) = roles.roles.get(&node.role) else {
+        bail!("there is no role `{}` in `{}`", node.role, sources.roles);
+    };
+    let serial = inventory.board.serial.clone().unwrap_or_default();
+    let permit = node
+        .permit
+        .as_ref()
+        .map(|permit| permit.id.as_str())
+        .unwrap_or_default();
+    let seed = Seed::new(&[&node.node, &serial, permit]);
+    let choices = Choices {
+        allowed: sources.destroy.clone(),
+        keep_data: sources.keep_data,
+    };
+    let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices)?;
+    let context = Context {
+        inventory,
+        node_file: text.text,
+        permit: None,
+        role: node.role.clone(),
+        version: image.version,
+        root_device: facts
+            .map(|facts| facts.root_device)
+            .unwrap_or_default()
+            .into(),
+        kernel: run::context::KERNEL.into(),
+        initrd: run::context::INITRD.into(),
+    };
+    Ok(Survey {
+        plan,
+        context,
+        node,
+    })
+}
+
+/// Only a live system may install: the running appliance sits on the very disks.
+pub fn must_be_live(system: &dyn System) -> anyhow::Result<()> {
+    match boot_facts(system)?.map(|facts| facts.mode) {
+        Some(Mode::Install | Mode::Rescue) => Ok(()),
+        Some(mode) => bail!(
+            "this machine runs from its disks (mode `{}`)\nhint: boot the medium to install",
+            mode.name()
+        ),
+        None => bail!("this is not a running Rackwright image\nhint: boot the medium to install"),
+    }
+}
+
+fn node_file(
+    system: &dyn System,
+    sources: &Sources,
+    roles: &RoleSet,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<(NodeText, NodeFile)> {
+    let Some(path) = &sources.node else {
+        return Ok(node_source::load(system, roles, tell)?);
+    };
+    let text = String::from_utf8(system.read(path)?)
+        .with_context(|| format!("`{path}` is not UTF-8 text"))?;
+    let node = roles::parse::node_file(path.as_str(), &text, Some(roles))?;
+    let name = path.to_string();
+    Ok((NodeText { name, text }, node))
+}
+
+fn inventory(system: &dyn System, sources: &Sources) -> anyhow::Result<Inventory> {
+    match &sources.inventory {
+        Some(path) => {
+            let content = system.read(path)?;
+            serde_json::from_slice(&content)
+                .with_context(|| format!("`{path}` is not a saved inventory"))
+        }
+        None => Ok(crate::inventory::probe(Utf8Path::new("/"))),
+    }
+}
+
+fn image_file(system: &dyn System, path: &Utf8Path) -> anyhow::Result<RootImage> {
+    let content = system.read(path)?;
+    Ok(RootImage {
+        size: content.len() as u64,
+        sha256: hex::encode(Sha256::digest(&content)),
+        version: env!("CARGO_PKG_VERSION").into(),
+    })
+}

@@ -1,0 +1,453 @@
+//! From a specification and its files to QEMU's command line: pure, so that it can be read in a snapshot.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Accelerator, Attachment, CpuModel, Disk, Files, Firmware, Specification};
+
+/// What is special about one boot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Boot {
+    /// Sticks and CDs; the first is tried before the disks.
+    pub media: Vec<Medium>,
+    /// Kernel and initrd handed over directly, as a PXE loader would.
+    pub kernel: Option<DirectKernel>,
+    /// Names of disks that are pulled.
+    pub without: BTreeSet<String>,
+    /// Firmware other than the specification's.
+    pub firmware: Option<Firmware>,
+    /// Start of the machine's clock, as `2031-01-01T00:00:00`; absent: now.
+    pub clock: Option<String>,
+}
+
+/// A removable medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Medium {
+    /// Stick or CD.
+    pub kind: MediumKind,
+    /// Raw image.
+    pub image: Utf8PathBuf,
+}
+
+/// Kind of removable medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MediumKind {
+    /// USB stick, writable.
+    Usb,
+    /// CD in an AHCI drive.
+    Cd,
+}
+
+/// Kernel and initrd handed over directly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectKernel {
+    /// Kernel.
+    pub kernel: Utf8PathBuf,
+    /// Initrd.
+    pub initrd: Utf8PathBuf,
+    /// Kernel command line.
+    pub command_line: String,
+}
+
+/// AHCI ports of the chip set's own controller (ICH9: 6); further disks go to a second controller.
+const OWN_AHCI_PORTS: usize = 6;
+
+/// Disks behind one emulated SAS1068.
+const SAS_PORTS: usize = 8;
+/// SAS address of the first controller (LSI's company id).
+const HBA_ADDRESS: u64 = 0x5006_05b0_0000_1000;
+
+/// QEMU's command line without the program name.
+///
+/// The machine is a q35 with the X10's two serial ports (ttyS0 and ttyS1, sockets that also keep a log), the guest's
+/// event port, QMP, and a display that only `screendump` sees. It ends instead of rebooting.
+#[must_use]
+pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u32) -> Vec<String> {
+    let mut line = Line::default();
+    let run = files.run(number);
+    line.pair("-name", &machine.name);
+    line.pair("-machine", "q35");
+    line.pair("-accel", machine.accelerator.argument());
+    line.pair("-cpu", cpu(machine));
+    line.pair("-smp", &machine.processors.to_string());
+    line.pair("-m", &machine.memory.to_string());
+    line.words(&["-nodefaults", "-no-user-config", "-no-reboot"]);
+    line.words(&["-display", "none", "-vga", "std"]);
+    let clock = boot.clock.as_deref().unwrap_or("utc");
+    line.pair("-rtc", &format!("base={clock}"));
+    line.0
+        .extend(machine.board.arguments(&machine.board_serial));
+
+    if boot.firmware.unwrap_or(machine.firmware) == Firmware::Uefi {
+        line.pair(
+            "-drive",
+            &format!(
+                "if=pflash,unit=0,format=raw,readonly=on,file={}",
+                path(&files.firmware)
+            ),
+        );
+        line.pair(
+            "-drive",
+            &format!(
+                "if=pflash,unit=1,format=raw,file={}",
+                path(&files.variables)
+            ),
+        );
+    }
+
+    line.pair(
+        "-qmp",
+        &format!("unix:{},server=on,wait=off", path(&run.qmp)),
+    );
+    for (index, (socket, log)) in [(&run.serial0, &run.console0), (&run.serial1, &run.console1)]
+        .into_iter()
+        .enumerate()
+    {
+        line.pair(
+            "-chardev",
+            &format!(
+                "socket,id=tty{index},path={},server=on,wait=off,logfile={}",
+                path(socket),
+                path(log)
+            ),
+        );
+        line.pair("-serial", &format!("chardev:tty{index}"));
+    }
+    line.device("virtio-serial-pci,id=ports");
+    line.pair(
+        "-chardev",
+        &format!("file,id=events,path={}", path(&run.events)),
+    );
+    line.device("virtserialport,bus=ports.0,chardev=events,name=org.rackwright.events");
+    // Host keys and UUIDs need random numbers that Nehalem has no instruction for.
+    line.device("virtio-rng-pci");
+    line.device("qemu-xhci,id=usb");
+    if machine.bmc {
+        line.device(&format!(
+            "ipmi-bmc-sim,id=bmc,mfg_id=10876,product_id={}",
+            machine.board.bmc_product
+        ));
+        // X10: SMBIOS type 38 says KCS at 0xCA2.
+        line.device("isa-ipmi-kcs,bmc=bmc,ioport=0xca2");
+    }
+    for (index, nic) in machine.nics.iter().enumerate() {
+        line.0.extend(nic.arguments(index));
+    }
+    media(&mut line, boot);
+    disks(&mut line, machine, files, boot);
+    if let Some(direct) = &boot.kernel {
+        line.pair("-kernel", direct.kernel.as_str());
+        line.pair("-initrd", direct.initrd.as_str());
+        line.pair("-append", &direct.command_line);
+    }
+    line.0
+}
+
+fn cpu(machine: &Specification) -> &'static str {
+    match (machine.accelerator, machine.cpu) {
+        (Accelerator::Kvm, _) => "host",
+        (Accelerator::Emulation, CpuModel::Max) => "max",
+        (Accelerator::Emulation, CpuModel::Nehalem) => "Nehalem",
+    }
+}
+
+fn media(line: &mut Line, boot: &Boot) {
+    for (index, medium) in boot.media.iter().enumerate() {
+        let read_only = match medium.kind {
+            MediumKind::Usb => "",
+            MediumKind::Cd => ",read-only=on",
+        };
+        line.pair(
+            "-blockdev",
+            &format!(
+                "driver=raw,node-name=medium{index},file.driver=file,file.filename={}{read_only}",
+                path(&medium.image)
+            ),
+        );
+        line.device(&match medium.kind {
+            MediumKind::Usb => format!(
+                "usb-storage,bus=usb.0,drive=medium{index},removable=on,serial=STICK{index},bootindex={index}"
+            ),
+            // The last port of the chip set's controller; disks fill it from the first.
+            MediumKind::Cd => format!(
+                "ide-cd,bus=ide.{},drive=medium{index},bootindex={index}",
+                OWN_AHCI_PORTS - 1
+            ),
+        });
+    }
+}
+
+fn disks(line: &mut Line, machine: &Specification, files: &Files, boot: &Boot) {
+    let count = |attachments: &[Attachment]| {
+        machine
+            .disks
+            .iter()
+            .filter(|disk| attachments.contains(&disk.attachment))
+            .count()
+    };
+    for hba in 0..count(&[Attachment::Sas, Attachment::SasTwoPaths]).div_ceil(SAS_PORTS) {
+        line.device(&format!(
+            "mptsas1068,id=sas{hba}a,sas_address={:#x}",
+            HBA_ADDRESS + 2 * hba as u64
+        ));
+        if count(&[Attachment::SasTwoPaths]) > 0 {
+            line.device(&format!(
+                "mptsas1068,id=sas{hba}b,sas_address={:#x}",
+                HBA_ADDRESS + 2 * hba as u64 + 1
+            ));
+        }
+    }
+    if count(&[Attachment::VirtioScsi]) > 0 {
+        line.device("virtio-scsi-pci,id=scsi");
+    }
+    // One port of the first controller stays free for the CD.
+    let own_ports = OWN_AHCI_PORTS - 1;
+    let sata = count(&[Attachment::Sata]);
+    for controller in 0..sata.saturating_sub(own_ports).div_ceil(OWN_AHCI_PORTS) {
+        line.device(&format!("ich9-ahci,id=ahci{controller}"));
+    }
+
+    let (mut sata_port, mut sas_port, mut target) = (0, 0, 0);
+    let next = |counter: &mut usize| std::mem::replace(counter, *counter + 1);
+    for (index, disk) in machine.disks.iter().enumerate() {
+        // A bay keeps its place while its neighbour is pulled.
+        let places = match disk.attachment {
+            Attachment::Sata => vec![sata_bus(next(&mut sata_port), own_ports)],
+            Attachment::Sas => vec![sas_place(next(&mut sas_port), 'a')],
+            Attachment::SasTwoPaths => {
+                let port = next(&mut sas_port);
+                vec![sas_place(port, 'a'), sas_place(port, 'b')]
+            }
+            Attachment::VirtioScsi => {
+                vec![format!("bus=scsi.0,scsi-id={},lun=0", next(&mut target))]
+            }
+            Attachment::Nvme | Attachment::Virtio => vec![String::new()],
+        };
+        if boot.without.contains(&disk.name) {
+            continue;
+        }
+        line.pair(
+            "-blockdev",
+            &format!(
+                "driver=raw,node-name={},discard=unmap,detect-zeroes=unmap,cache.no-flush=on,\
+                 file.driver=file,file.filename={}",
+                disk.name,
+                path(&files.disk(&disk.name))
+            ),
+        );
+        // The firmware's order: media, then disks in bay order; a disk's second path has no place in it.
+        let order = format!(",bootindex={}", boot.media.len() + index);
+        for (number, place) in places.iter().enumerate() {
+            let share = if places.len() > 1 { ",share-rw=on" } else { "" };
+            let order = if number == 0 { order.as_str() } else { "" };
+            line.device(&format!(
+                "{}{share}{order}",
+                device(disk, place, number as u64)
+            ));
+        }
+    }
+}
+
+fn sas_place(port: usize, path: char) -> String {
+    format!(
+        "bus=sas{}{path}.0,scsi-id={}",
+        port / SAS_PORTS,
+        port % SAS_PORTS
+    )
+}
+
+fn sata_bus(port: usize, own_ports: usize) -> String {
+    if port < own_ports {
+        return format!("bus=ide.{port}");
+    }
+    let further = port - own_ports;
+    format!(
+        "bus=ahci{}.{}",
+        further / OWN_AHCI_PORTS,
+        further % OWN_AHCI_PORTS
+    )
+}
+
+fn device(disk: &Disk, place: &str, path: u64) -> String {
+    let Disk {
+        name,
+        serial,
+        vendor,
+        wwn,
+        ..
+    } = disk;
+    let rate = disk.rotation.rate();
+    let model = disk.model.replace(',', ",,");
+    match disk.attachment {
+        Attachment::Sata => {
+            format!(
+                "ide-hd,{place},drive={name},model={model},serial={serial},wwn={wwn:#x},rotation_rate={rate}"
+            )
+        }
+        Attachment::Sas | Attachment::SasTwoPaths | Attachment::VirtioScsi => format!(
+            "scsi-hd,{place},drive={name},vendor={vendor},product={model},serial={serial},wwn={wwn:#x},\
+             port_wwn={:#x},port_index={},rotation_rate={rate}",
+            // A SAS disk's two ports have the addresses after its name.
+            wwn + 1 + path,
+            path + 1,
+        ),
+        Attachment::Nvme => format!("nvme,drive={name},serial={serial}"),
+        Attachment::Virtio => format!("virtio-blk-pci,drive={name},serial={serial}"),
+    }
+}
+
+/// A path inside an option value: QEMU doubles commas.
+fn path(path: &Utf8Path) -> String {
+    path.as_str().replace(',', ",,")
+}
+
+#[derive(Default)]
+struct Line(Vec<String>);
+
+impl Line {
+    fn pair(&mut self, option: &str, value: &str) {
+        self.words(&[option, value]);
+    }
+
+    fn device(&mut self, value: &str) {
+        self.pair("-device", value);
+    }
+
+    fn words(&mut self, words: &[&str]) {
+        self.0.extend(words.iter().map(|word| (*word).to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines;
+
+    fn files() -> Files {
+        Files {
+            directory: "/m".into(),
+            firmware: "/f/code".into(),
+            variables: "/m/variables".into(),
+        }
+    }
+
+    /// Options that matter here, one on each line.
+    fn shown(role: &str, boot: &Boot, firmware: Firmware) -> String {
+        let mut machine = machines::reference(role, firmware, Some(2200)).specification();
+        machine.accelerator = Accelerator::Emulation;
+        let words = arguments(&machine, &files(), boot, 1);
+        let mut text = String::new();
+        for word in &words {
+            text.push_str(if word.starts_with('-') && !text.is_empty() {
+                "\n"
+            } else {
+                " "
+            });
+            text.push_str(word);
+        }
+        text
+    }
+
+    #[test]
+    fn control_by_uefi_from_a_stick() {
+        let stick = Medium {
+            kind: MediumKind::Usb,
+            image: "/m/medium".into(),
+        };
+        let boot = Boot {
+            media: vec![stick],
+            ..Boot::default()
+        };
+        insta::assert_snapshot!(shown("control", &boot, Firmware::Uefi));
+    }
+
+    #[test]
+    fn production_by_bios_from_a_cd() {
+        let cd = Medium {
+            kind: MediumKind::Cd,
+            image: "/m/a,b".into(),
+        };
+        let boot = Boot {
+            media: vec![cd],
+            ..Boot::default()
+        };
+        insta::assert_snapshot!(shown("production", &boot, Firmware::Bios));
+    }
+
+    #[test]
+    fn a_pulled_disk_leaves_its_bay_empty() {
+        let whole = shown("storage", &Boot::default(), Firmware::Uefi);
+        let without = ["os0".to_owned(), "data3".to_owned()].into();
+        let pulled = shown(
+            "storage",
+            &Boot {
+                without,
+                ..Boot::default()
+            },
+            Firmware::Uefi,
+        );
+        let gone: Vec<&str> = whole
+            .lines()
+            .filter(|line| !pulled.contains(line))
+            .collect();
+        assert_eq!(gone.len(), 4, "{gone:?}");
+        assert!(
+            gone.iter()
+                .all(|line| line.contains("os0") || line.contains("data3")),
+            "{gone:?}"
+        );
+        assert!(pulled.lines().all(|line| whole.contains(line)));
+    }
+
+    #[test]
+    fn two_paths_are_one_disk_on_two_controllers() {
+        let mut machine = machines::reference("backup", Firmware::Uefi, None).specification();
+        for disk in &mut machine.disks {
+            if disk.attachment == Attachment::Sas {
+                disk.attachment = Attachment::SasTwoPaths;
+            }
+        }
+        let words = arguments(&machine, &files(), &Boot::default(), 1);
+        let of = |text: &str| {
+            words
+                .iter()
+                .filter(|word| word.contains(text))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("node-name=data9,").len(), 1);
+        let paths = of("drive=data9,");
+        assert_eq!(paths.len(), 2);
+        assert!(
+            paths[0].starts_with("scsi-hd,bus=sas1a.0,scsi-id=3,"),
+            "{paths:?}"
+        );
+        assert!(
+            paths[1].starts_with("scsi-hd,bus=sas1b.0,scsi-id=3,"),
+            "{paths:?}"
+        );
+        assert!(
+            paths.iter().all(
+                |path| path.contains("wwn=0x5000cca261280e8c,") && path.contains("share-rw=on")
+            )
+        );
+        assert_eq!(of("mptsas1068").len(), 6);
+    }
+
+    #[test]
+    fn no_identity_is_given_twice() {
+        for role in machines::ROLES {
+            let disks = machines::reference(role, Firmware::Bios, None)
+                .specification()
+                .disks;
+            for key in [
+                |disk: &Disk| disk.serial.clone(),
+                |disk: &Disk| disk.name.clone(),
+            ] {
+                let all: BTreeSet<String> = disks.iter().map(key).collect();
+                assert_eq!(all.len(), disks.len(), "{role}");
+            }
+        }
+    }
+}

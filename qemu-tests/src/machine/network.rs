@@ -1,0 +1,70 @@
+//! Network ports of a simulated machine.
+
+/// One port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nic {
+    /// Permanent MAC address.
+    pub mac: String,
+    /// What the guest sees.
+    pub model: NicModel,
+    /// What it is plugged into.
+    pub network: Network,
+}
+
+/// Emulated hardware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NicModel {
+    /// Intel 82574L: stands for the on-board 1GbE ports (`igb` needs QEMU 8).
+    E1000e,
+    /// virtio: stands for the 10GbE ports.
+    Virtio,
+}
+
+/// What a port is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// QEMU's own NAT and DHCP server; the guest's port 22 appears on this port of 127.0.0.1, if one is given.
+    User {
+        /// Port on the host.
+        ssh_port: Option<u16>,
+        /// The guest may reach the host at 10.0.2.2. Otherwise it reaches nobody: an appliance must install without a
+        /// network.
+        open: bool,
+    },
+    /// A segment shared by all machines with the same port number (multicast on the loopback interface).
+    Segment {
+        /// UDP port.
+        port: u16,
+    },
+    /// A cable that leads nowhere.
+    Nothing,
+}
+
+impl Nic {
+    pub(super) fn arguments(&self, index: usize) -> Vec<String> {
+        let backend = match &self.network {
+            Network::User { ssh_port, open } => {
+                let restrict = if *open { "off" } else { "on" };
+                let forward = ssh_port
+                    .map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-:22"))
+                    .unwrap_or_default();
+                format!("user,id=net{index},restrict={restrict}{forward}")
+            }
+            Network::Segment { port } => {
+                format!("socket,id=net{index},mcast=230.0.0.1:{port},localaddr=127.0.0.1")
+            }
+            Network::Nothing => format!("hubport,id=net{index},hubid={index}"),
+        };
+        let model = match self.model {
+            NicModel::E1000e => "e1000e",
+            NicModel::Virtio => "virtio-net-pci",
+        };
+        vec![
+            "-netdev".to_owned(),
+            backend,
+            "-device".to_owned(),
+            // No option ROM: SeaBIOS would try PXE first.
+            format!("{model},netdev=net{index},mac={},romfile=", self.mac),
+        ]
+    }
+}

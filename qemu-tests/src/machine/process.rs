@@ -1,0 +1,108 @@
+//! A child process in a process group of its own that never outlives the thread that started it.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use fs_err::File;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// Killed, with its whole group, when dropped; by the kernel (PR_SET_PDEATHSIG, prctl(2)) if we are killed ourselves.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Starts program and arguments of `command`; only those are taken over. setpriv(1) sets the death signal and
+    /// becomes the program, so the process id is the program's.
+    pub(super) fn start(command: &Command) -> std::io::Result<Self> {
+        Self::start_logged(command, None)
+    }
+
+    /// As [`Self::start`], with standard output and standard error in a file.
+    pub(super) fn start_logged(command: &Command, log: Option<File>) -> std::io::Result<Self> {
+        let mut wrapped = Command::new("setpriv");
+        wrapped.args(["--pdeathsig", "KILL", "--"]);
+        wrapped.arg(command.get_program()).args(command.get_args());
+        wrapped.process_group(0).stdin(Stdio::null());
+        match log {
+            Some(file) => {
+                let file = file.into_file();
+                wrapped.stdout(file.try_clone()?).stderr(file);
+            }
+            None => {
+                wrapped.stdout(Stdio::null()).stderr(Stdio::null());
+            }
+        }
+        Ok(Self {
+            child: wrapped.spawn()?,
+            ended: None,
+        })
+    }
+
+    /// Whether it has ended.
+    pub(super) fn exited(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().ok().flatten();
+        }
+        self.ended.is_some()
+    }
+
+    /// Kills the group and waits for the child.
+    pub(super) fn kill(&mut self) {
+        if self.exited() {
+            return;
+        }
+        if let Ok(id) = i32::try_from(self.child.id()) {
+            // Not there any more is as good as killed.
+            let _gone = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+        self.ended = self.child.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_process_takes_its_children_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &format!(
+                "sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait",
+                file.display()
+            ),
+        ]);
+        let process = Process::start(&command).unwrap();
+        let start = std::time::Instant::now();
+        while !file.exists() && start.elapsed().as_secs() < 10 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let id: i32 = fs_err::read_to_string(&file)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        drop(process);
+        let gone = || match fs_err::read_to_string(format!("/proc/{id}/stat")) {
+            Err(_) => true,
+            Ok(stat) => stat.contains(") Z"),
+        };
+        while !gone() && start.elapsed().as_secs() < 10 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(gone(), "process {id} is still there");
+    }
+}

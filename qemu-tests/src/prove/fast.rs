@@ -1,0 +1,107 @@
+//! The fast tier: format, lints, and all tests of the workspace, by cargo itself.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::images;
+
+/// A test that needs no machine.
+pub(super) struct Test {
+    /// Name.
+    pub name: &'static str,
+    /// Gives the number of tests it stands for.
+    pub run: fn() -> anyhow::Result<u64>,
+}
+
+pub(super) fn tests() -> Vec<Test> {
+    vec![
+        Test {
+            name: "format",
+            run: || cargo(&["fmt", "--all", "--check"]).map(|_| 1),
+        },
+        Test {
+            name: "lints",
+            run: || {
+                cargo(&[
+                    "clippy",
+                    "--quiet",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "--deny",
+                    "warnings",
+                ])
+                .map(|_| 1)
+            },
+        },
+        Test {
+            name: "workspace",
+            run: || cargo(&["test", "--workspace", "--no-fail-fast"]).map(|text| passed(&text)),
+        },
+    ]
+}
+
+/// Lines of a failed command that are shown.
+const TAIL: usize = 80;
+
+fn cargo(words: &[&str]) -> anyhow::Result<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args(words)
+        .current_dir(images::workspace())
+        .env("CARGO_TERM_COLOR", "never")
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start `cargo {}`", words.join(" ")))?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!(
+            "`cargo {}` ended with {}\n{}{}",
+            words.join(" "),
+            output.status,
+            tail(&interesting(&stdout)),
+            tail(&stderr)
+        );
+    }
+    Ok(stdout)
+}
+
+/// Without the lines of tests that passed.
+fn interesting(text: &str) -> String {
+    let lines = text
+        .lines()
+        .filter(|line| !(line.starts_with("test ") && line.ends_with(" ok")));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let rest = lines.iter().skip(lines.len().saturating_sub(TAIL));
+    rest.map(|line| format!("{line}\n")).collect()
+}
+
+/// Sum over libtest's summary lines.
+fn passed(text: &str) -> u64 {
+    let counts = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix("test result: ok. ")?;
+        rest.split_once(" passed")?.0.parse::<u64>().ok()
+    });
+    counts.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_summed() {
+        let text = "test a ... ok\ntest result: ok. 12 passed; 0 failed; 0 ignored\n\ntest result: ok. 3 passed; 0 failed\n";
+        assert_eq!(passed(text), 15);
+        assert_eq!(
+            interesting("test a ... ok\ntest b ... FAILED\n"),
+            "test b ... FAILED\n"
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! The tier of simulated servers: which role is installed how, and what is done to it. A boot under emulation costs most
+//! of a minute, so one installed machine serves several tests.
+
+use anyhow::Context as _;
+use roles::role::{DiskNeed, Purpose};
+use roles::selector::{Selector, Transport};
+
+use crate::images::Image;
+use crate::machine::{Attachment, Boot, Disk, Firmware, MediumKind};
+use crate::node;
+use crate::scenario::{
+    Case, NodePlace, Site, check_status, interrupt, pxe, refuses, spent_permit, truncated_medium,
+};
+
+/// A test on a simulated server.
+pub(super) struct Test {
+    /// Name.
+    pub name: &'static str,
+    /// Role whose image it needs.
+    pub role: &'static str,
+    /// What is done.
+    pub run: fn(&Test, &Image) -> anyhow::Result<()>,
+}
+
+const UEFI_USB: Case = Case {
+    firmware: Firmware::Uefi,
+    medium: MediumKind::Usb,
+    node: NodePlace::Medium,
+};
+const UEFI_CD: Case = Case {
+    firmware: Firmware::Uefi,
+    medium: MediumKind::Cd,
+    node: NodePlace::Stick,
+};
+const BIOS_USB: Case = Case {
+    firmware: Firmware::Bios,
+    medium: MediumKind::Usb,
+    node: NodePlace::Stick,
+};
+const BIOS_CD: Case = Case {
+    firmware: Firmware::Bios,
+    medium: MediumKind::Cd,
+    node: NodePlace::Stick,
+};
+
+/// All of them; the long ones first, so that no worker is left with one at the end.
+pub(super) fn tests() -> Vec<Test> {
+    let test = |name, role, run| Test { name, role, run };
+    vec![
+        test("install::control-uefi-usb", "control", |test, image| {
+            let mut site = install(test, image, UEFI_USB)?;
+            spent_permit(&mut site)?;
+            site.survives(Firmware::Uefi, &["os1"])?;
+            site.survives(Firmware::Uefi, &["os0"])
+        }),
+        test("install::storage-uefi-usb", "storage", |test, image| {
+            install(test, image, UEFI_USB).map(drop)
+        }),
+        test("install::backup-uefi-cd", "backup", |test, image| {
+            install(test, image, UEFI_CD).map(drop)
+        }),
+        test("fault::interrupted", "lb", interrupted),
+        test("install::lb-uefi-cd", "lb", |test, image| {
+            let mut site = install(test, image, UEFI_CD)?;
+            // Installed by UEFI, started by BIOS: every OS disk carries both loaders.
+            site.survives(Firmware::Bios, &["os1"])?;
+            site.survives(Firmware::Bios, &["os0"])
+        }),
+        test("install::storage-two-paths", "storage", two_paths),
+        test(
+            "install::production-uefi-usb",
+            "production",
+            |test, image| install(test, image, UEFI_USB).map(drop),
+        ),
+        test(
+            "install::standalone-uefi-cd",
+            "standalone",
+            |test, image| install(test, image, UEFI_CD).map(drop),
+        ),
+        test("install::database-uefi-usb", "database", |test, image| {
+            install(test, image, UEFI_USB).map(drop)
+        }),
+        test("install::galera-uefi-cd", "galera", |test, image| {
+            install(test, image, UEFI_CD).map(drop)
+        }),
+        test("install::galera-bios-usb", "galera", |test, image| {
+            install(test, image, BIOS_USB).map(drop)
+        }),
+        test("install::control-bios-cd", "control", |test, image| {
+            install(test, image, BIOS_CD).map(drop)
+        }),
+        test("install::lb-network", "lb", |test, image| {
+            pxe(test.role, image)
+        }),
+        test("refuse::typo", "control", typo),
+        test("refuse::missing-disk", "control", |test, image| {
+            let mut site = Site::new(
+                test.role,
+                image,
+                BIOS_USB,
+                |machine| machine.without("os1"),
+                |_| {},
+            )?;
+            refuses(&mut site, &["BTWL34567800240NGN"])
+        }),
+        test("refuse::two-candidates", "control", |test, image| {
+            let more = |machine: crate::machine::Builder| {
+                machine.disk(Disk::sata(
+                    "os2",
+                    "INTEL SSDSC2BB240G4",
+                    "BTWL34567802240NGN",
+                    0x5001_5178_f363_0002,
+                    240_057_409_536,
+                    crate::machine::Rotation::Solid,
+                ))
+            };
+            let mut site = Site::new(test.role, image, BIOS_USB, more, |_| {})?;
+            refuses(
+                &mut site,
+                &[
+                    "BTWL34567800240NGN",
+                    "BTWL34567801240NGN",
+                    "BTWL34567802240NGN",
+                ],
+            )
+        }),
+        test("refuse::disk-too-small", "control", |test, image| {
+            let small = |machine: crate::machine::Builder| {
+                machine.change("os1", |disk| disk.size = 160_041_885_696)
+            };
+            let mut site = Site::new(test.role, image, BIOS_USB, small, |_| {})?;
+            refuses(&mut site, &["BTWL34567801240NGN"])
+        }),
+        test("refuse::truncated-medium", "control", |test, image| {
+            let mut site = Site::new(test.role, image, BIOS_USB, |machine| machine, |_| {})?;
+            truncated_medium(&mut site)
+        }),
+    ]
+}
+
+/// From bare metal to healthy.
+fn install(test: &Test, image: &Image, case: Case) -> anyhow::Result<Site> {
+    let mut site = Site::new(test.role, image, case, |machine| machine, |_| {})?;
+    finish(&mut site)?;
+    Ok(site)
+}
+
+fn finish(site: &mut Site) -> anyhow::Result<()> {
+    site.install(&mut |_| {}).context("install")?;
+    let (_running, status) = site
+        .start(&Boot::default(), &mut |_| {})
+        .context("first boot from disks")?;
+    check_status(&site.role, &status)
+}
+
+/// Plug pulled while the root image is copied, and again just before the end; the medium goes on both times.
+fn interrupted(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, BIOS_USB, |machine| machine, |_| {})?;
+    interrupt(&mut site, "image-slot-a")?;
+    interrupt(&mut site, "finish")?;
+    site.is_incomplete()
+        .context("first boot of an interrupted install")?;
+    finish(&mut site).context("install again after it was interrupted")
+}
+
+/// Every SAS disk over two controllers: one disk each, not two.
+fn two_paths(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let fewer = |mut machine: crate::machine::Builder| {
+        // Sixteen disks on two paths each take the emulated machine minutes to find.
+        for index in 4..16 {
+            machine = machine.without(&format!("data{index}"));
+        }
+        machine.change_each(|disk| {
+            if disk.attachment == Attachment::Sas {
+                disk.attachment = Attachment::SasTwoPaths;
+            }
+        })
+    };
+    let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
+        file.disks.extend(data_disks(4));
+    })?;
+    finish(&mut site)
+}
+
+/// The storage role's data group with another number of disks.
+fn data_disks(count: u32) -> Option<DiskNeed> {
+    let set = roles::folder::read(&crate::images::workspace().join("roles")).ok()?;
+    let role = &set.roles.get("storage")?.role;
+    let mut need = role
+        .disks
+        .iter()
+        .find(|need| need.purpose == Purpose::Data)?
+        .clone();
+    need.count = count;
+    need.select = vec![Selector {
+        rotational: Some(true),
+        size: Some("3.9 TB..".to_owned()),
+        transport: vec![Transport::Sas],
+        ..Selector::default()
+    }];
+    Some(need)
+}
+
+/// A mistyped key is named with its line and column, before anything is looked at.
+fn typo(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, BIOS_USB, |machine| machine, |_| {})?;
+    let text = node::text(&site.node)?;
+    let wrong = text.replacen("initial_sync", "inital_sync", 1);
+    let line = wrong
+        .lines()
+        .position(|line| line.starts_with("inital_sync"))
+        .context("no key to mistype")?
+        + 1;
+    site.write_node_file(&wrong)?;
+    refuses(
+        &mut site,
+        &["inital_sync", "initial_sync", &format!(":{line}:1")],
+    )
+}

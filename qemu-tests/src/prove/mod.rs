@@ -1,0 +1,152 @@
+//! `cargo prove`: everything that is tested, one line for each test, a summary in cargo's form.
+
+mod fast;
+mod machines;
+mod report;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use clap::Parser;
+
+use crate::images;
+use report::Report;
+
+/// Run all tests: format, lints, unit, golden and property tests, then simulated servers.
+#[derive(Debug, Parser)]
+#[command(name = "prove", max_term_width = 80)]
+struct Options {
+    /// Only tests whose name contains this.
+    filter: Option<String>,
+    /// Only what needs no machine.
+    #[arg(long, conflicts_with = "qemu")]
+    fast: bool,
+    /// Only simulated servers.
+    #[arg(long)]
+    qemu: bool,
+    /// Name the tests, run none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nothing is left to tell it to if even standard error is gone.
+            let _gone = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<bool> {
+    let wanted = |name: &str| {
+        options
+            .filter
+            .as_deref()
+            .is_none_or(|filter| name.contains(filter))
+    };
+    let fast: Vec<_> = fast::tests()
+        .into_iter()
+        .filter(|test| !options.qemu && wanted(test.name))
+        .collect();
+    let machines: Vec<_> = machines::tests()
+        .into_iter()
+        .filter(|test| !options.fast && wanted(test.name))
+        .collect();
+    if options.list {
+        let mut out = std::io::stdout().lock();
+        for name in fast
+            .iter()
+            .map(|test| test.name)
+            .chain(machines.iter().map(|test| test.name))
+        {
+            writeln!(out, "{name}")?;
+        }
+        return Ok(true);
+    }
+    crate::host::prepare()?;
+    let report = Report::new();
+    for test in fast {
+        let start = Instant::now();
+        match (test.run)() {
+            Ok(passed) => report.passed(test.name, passed, start.elapsed())?,
+            Err(error) => report.failed(test.name, &error, start.elapsed())?,
+        }
+    }
+    if !machines.is_empty() {
+        simulate(&machines, &report)?;
+    }
+    report.summary()
+}
+
+/// Builds the images that are needed, then runs the tests, a few at a time.
+fn simulate(tests: &[machines::Test], report: &Report) -> anyhow::Result<()> {
+    let mut roles: Vec<&str> = tests.iter().map(|test| test.role).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    let start = Instant::now();
+    let images = match images::build(&roles) {
+        Ok(images) => images,
+        Err(error) => return report.failed("images", &error, start.elapsed()),
+    };
+    report.passed("images", 1, start.elapsed())?;
+    let queue = Mutex::new(tests.iter());
+    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+    let worker = || -> anyhow::Result<()> {
+        while let Some(test) = next() {
+            let Some(image) = roles
+                .iter()
+                .position(|role| *role == test.role)
+                .and_then(|index| images.get(index))
+            else {
+                continue;
+            };
+            let start = Instant::now();
+            // A panic in one test is that test's failure.
+            let result =
+                std::panic::catch_unwind(|| (test.run)(test, image)).unwrap_or_else(|_| {
+                    Err(anyhow::anyhow!("the test panicked; its message is above"))
+                });
+            match result {
+                Ok(()) => report.passed(test.name, 1, start.elapsed())?,
+                Err(error) => report.failed(test.name, &error, start.elapsed())?,
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..parallel()).map(|_| scope.spawn(worker)).collect();
+        for worker in workers {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")))?;
+        }
+        Ok(())
+    })
+}
+
+/// Machines at a time: each has two virtual processors and up to 3 GiB; two are enough to keep two cores busy.
+fn parallel() -> usize {
+    const MEMORY: u64 = 4 << 20;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kibibytes = fs_err::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("MemAvailable:"))?
+                .to_owned();
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .unwrap_or(MEMORY);
+    cores
+        .min(usize::try_from(kibibytes / MEMORY).unwrap_or(1))
+        .clamp(1, 2)
+}

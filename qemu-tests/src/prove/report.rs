@@ -1,0 +1,128 @@
+//! Lines for people and a summary that tools understand.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+
+/// What came out so far.
+pub(super) struct Report {
+    start: Instant,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failures: Vec<(String, String)>,
+}
+
+impl Report {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            counts: Mutex::new(Counts::default()),
+        }
+    }
+
+    /// `count`: how many tests this line stands for.
+    pub(super) fn passed(&self, name: &str, count: u64, time: Duration) -> anyhow::Result<()> {
+        self.counts
+            .lock()
+            .map_err(|_| anyhow!("a reporter panicked"))?
+            .passed += count;
+        let many = if count == 1 {
+            String::new()
+        } else {
+            format!("{count} tests, ")
+        };
+        writeln!(
+            std::io::stdout(),
+            "test {name} ... ok ({many}{:.1} s)",
+            time.as_secs_f64()
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn failed(
+        &self,
+        name: &str,
+        error: &anyhow::Error,
+        time: Duration,
+    ) -> anyhow::Result<()> {
+        let mut counts = self
+            .counts
+            .lock()
+            .map_err(|_| anyhow!("a reporter panicked"))?;
+        counts
+            .failures
+            .push((name.to_owned(), format!("{error:#}")));
+        writeln!(
+            std::io::stdout(),
+            "test {name} ... FAILED ({:.1} s)",
+            time.as_secs_f64()
+        )?;
+        Ok(())
+    }
+
+    /// Prints the failures and the summary; `true` if there was a test and none failed.
+    pub(super) fn summary(&self) -> anyhow::Result<bool> {
+        let counts = self
+            .counts
+            .lock()
+            .map_err(|_| anyhow!("a reporter panicked"))?;
+        let (text, good) = summary(&counts, self.start.elapsed());
+        std::io::stdout().write_all(text.as_bytes())?;
+        Ok(good)
+    }
+}
+
+fn summary(counts: &Counts, time: Duration) -> (String, bool) {
+    let mut text = String::new();
+    for (name, error) in &counts.failures {
+        // Writing to a string cannot fail.
+        let _always = writeln!(text, "\n---- {name}\n{error}");
+    }
+    let failed = counts.failures.len();
+    // No test at all is a mistyped filter, not a success.
+    let good = failed == 0 && counts.passed > 0;
+    let word = if good { "ok" } else { "FAILED" };
+    let _always = writeln!(
+        text,
+        "\ntest result: {word}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2}s\n\
+         {} passed, {failed} failed",
+        counts.passed,
+        time.as_secs_f64(),
+        counts.passed
+    );
+    (text, good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries() {
+        let time = Duration::from_millis(61_500);
+        let counts = Counts {
+            passed: 7,
+            failures: Vec::new(),
+        };
+        let good = "\ntest result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 61.50s\n\
+                    7 passed, 0 failed\n";
+        assert_eq!(summary(&counts, time), (good.to_owned(), true));
+        assert!(!summary(&Counts::default(), time).1);
+        let counts = Counts {
+            passed: 7,
+            failures: vec![("a".into(), "b\nc".into())],
+        };
+        let (text, good) = summary(&counts, time);
+        assert!(
+            !good && text.starts_with("\n---- a\nb\nc\n\ntest result: FAILED. 7 passed; 1 failed;"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! What is done with a simulated server: install, boot, break, boot again. Each part says what it saw or why not.
+
+mod faults;
+mod http;
+mod pxe;
+mod site;
+
+pub use faults::{interrupt, refuses, spent_permit, truncated_medium};
+pub use pxe::pxe;
+pub use site::{Case, NodePlace, Site, Timings, check_status};

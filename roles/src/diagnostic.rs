@@ -1,0 +1,198 @@
+//! What is wrong with a file, where, and what to do: collected, sorted, shown like a compiler does.
+
+use std::{fmt, ops::Range};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// One thing that is wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// `syntax`, `unknown-key`, `missing-key`, `wrong-type`, `bad-value`, `conflict`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// File name as the user gave it.
+    pub file: String,
+    /// Byte range in the text.
+    pub span: Range<usize>,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// Short text at the marked place.
+    pub label: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            file,
+            line,
+            column,
+            message,
+            ..
+        } = self;
+        write!(f, "{file}:{line}:{column}: {message}")
+    }
+}
+
+/// Everything that is wrong in one file; never empty when returned as an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// File name as the user gave it.
+    file: String,
+    /// The text, secrets blanked.
+    source: String,
+    /// In order of the text.
+    items: Vec<Diagnostic>,
+}
+
+/// The plain form: one line each, `file:line:column: message`.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.items.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{item}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl Diagnostics {
+    /// Nothing wrong yet.
+    #[must_use]
+    pub fn new(file: &str, source: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            source: blank_secrets(source),
+            items: Vec::new(),
+        }
+    }
+
+    /// In order of the text.
+    #[must_use]
+    pub fn items(&self) -> &[Diagnostic] {
+        &self.items
+    }
+
+    /// Nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Adds one; the returned reference takes label and hint.
+    pub fn push(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        message: String,
+    ) -> &mut Diagnostic {
+        let end = span.end.min(self.source.len());
+        let start = span.start.min(end);
+        let before = self.source.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let diagnostic = Diagnostic {
+            code,
+            message,
+            file: self.file.clone(),
+            span: start..end,
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            label: None,
+            hint: None,
+        };
+        // Kept in order of the text; equal places keep the order in which they were found.
+        let at = self.items.partition_point(|item| item.span.start <= start);
+        self.items.insert(at, diagnostic);
+        &mut self.items[at]
+    }
+
+    /// The value, or everything that is wrong.
+    ///
+    /// # Errors
+    /// At least one diagnostic was pushed.
+    pub fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if self.items.is_empty() => Ok(value),
+            _ => Err(self),
+        }
+    }
+
+    /// The long form, as a compiler shows it; `color` for terminals.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let mut text = String::new();
+        for (index, item) in self.items.iter().enumerate() {
+            if index > 0 {
+                text.push('\n');
+            }
+            let mut annotation = AnnotationKind::Primary.span(item.span.clone());
+            if let Some(label) = &item.label {
+                annotation = annotation.label(label.as_str());
+            }
+            let mut group = Level::ERROR
+                .primary_title(item.message.as_str())
+                .id(item.code)
+                .element(
+                    Snippet::source(self.source.as_str())
+                        .path(self.file.as_str())
+                        .annotation(annotation),
+                );
+            if let Some(hint) = &item.hint {
+                group = group.element(Level::HELP.message(hint.as_str()));
+            }
+            text.push_str(&renderer.render(&[group]));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Diagnostic {
+    /// Sets the short text at the marked place.
+    pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Sets what to do.
+    pub fn hint(&mut self, hint: impl Into<String>) -> &mut Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The text with the values of secret keys replaced byte by byte, so that a diagnostic never prints them and all spans
+/// stay valid.
+fn blank_secrets(source: &str) -> String {
+    let mut blanked = String::with_capacity(source.len());
+    for line in source.split_inclusive('\n') {
+        let value = line
+            .find("password_hash")
+            .and_then(|at| line[at..].find('=').map(|equals| at + equals + 1));
+        let Some(value) = value else {
+            blanked.push_str(line);
+            continue;
+        };
+        blanked.push_str(&line[..value]);
+        for c in line[value..].chars() {
+            match c {
+                '"' | '\'' | '\n' | '\r' | ' ' => blanked.push(c),
+                other => blanked.extend(std::iter::repeat_n('*', other.len_utf8())),
+            }
+        }
+    }
+    blanked
+}
