@@ -98,6 +98,12 @@ pub(super) fn serials(inventory: &Inventory, mut contents: Vec<(&str, &mut Vec<u
     );
     secrets.extend(inventory.nics.iter().filter_map(|nic| nic.mac.clone()));
     secrets.extend(inventory.bmc.iter().filter_map(|bmc| bmc.guid.clone()));
+    let lan = inventory
+        .bmc
+        .iter()
+        .filter_map(|bmc| bmc.lan.as_ref()?.mac.clone());
+    // The recorded answer has it without colons.
+    secrets.extend(lan.map(|mac| mac.replace(':', "")));
     for (path, content) in &contents {
         secrets.extend(names(content));
         if *path == TABLES {

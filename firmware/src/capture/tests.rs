@@ -42,6 +42,8 @@ struct Scripted;
 impl IpmiTransport for Scripted {
     fn request(&mut self, function: u8, command: u8, _: &[u8]) -> Result<Vec<u8>, IpmiError> {
         match (function, command) {
+            (6, 0x42) => Ok(vec![1, 4, 1]),
+            (0x0c, 2) => Ok(vec![0x11, 0x0c, 0xc4, 0x7a, 1, 2, 3]),
             (6, 1) => Ok(vec![0x20, 1, 3, 0x80, 2, 0xbf, 0x7c, 0x2a, 0, 0x59, 0x08]),
             _ => Err(IpmiError::Refused {
                 function,
@@ -60,6 +62,16 @@ fn the_bmc_is_replayed() {
     let taken = write(&root, Some(&mut Scripted), &file, Options::default()).unwrap();
     assert_eq!(taken.bmc.as_ref().and_then(|bmc| bmc.product), Some(0x859));
     assert_eq!(open(&file).unwrap().inventory(), taken);
+    write(
+        &root,
+        Some(&mut Scripted),
+        &file,
+        Options {
+            without_serials: true,
+        },
+    )
+    .unwrap();
+    assert!(!contents(&file).contains("0cc47a010203"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::recording::Recording;
 use crate::signature::Signature;
 
 mod bmc;
+mod bmc_lan;
 mod board;
 mod enclosure;
 mod fold;
@@ -26,6 +27,7 @@ mod udev;
 mod usage;
 
 pub use board::{SECURE_BOOT, TABLES};
+pub use enclosure::locate_files;
 pub(crate) use tree::clean;
 pub use tree::{Trace, Tree};
 
