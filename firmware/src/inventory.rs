@@ -190,6 +190,9 @@ pub struct DiskPath {
     pub link_rate: Option<String>,
     /// Expander it comes through.
     pub expander: Option<String>,
+    /// SCSI device state when it is not `running`: this path cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 /// A bay: enclosure and slot.

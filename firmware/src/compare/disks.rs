@@ -369,14 +369,18 @@ fn paths(group: &DiskReference, claimed: &[&Disk]) -> Finding {
     let single: Vec<String> = claimed
         .iter()
         .filter(|disk| {
-            let mut hbas: Vec<&str> = disk
+            let working: Vec<_> = disk
                 .paths
+                .iter()
+                .filter(|path| path.state.is_none())
+                .collect();
+            let mut hbas: Vec<&str> = working
                 .iter()
                 .filter_map(|path| path.hba.as_deref())
                 .collect();
             hbas.sort_unstable();
             hbas.dedup();
-            disk.transport == Transport::Sas && (disk.paths.len() < wanted || hbas.len() < wanted)
+            disk.transport == Transport::Sas && (working.len() < wanted || hbas.len() < wanted)
         })
         .map(|disk| {
             disk.bay

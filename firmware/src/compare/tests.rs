@@ -552,6 +552,16 @@ const DEVIATIONS: &[Case] = &[
     ),
     (
         "storage",
+        "one dead path",
+        |it| {
+            pick(it, DATA)
+                .take(1)
+                .for_each(|disk| disk.paths[1].state = Some("offline".into()))
+        },
+        &[("disks.data.paths", Warn)],
+    ),
+    (
+        "storage",
         "both paths over one controller",
         |it| pick(it, DATA).for_each(|disk| disk.paths[1].hba = disk.paths[0].hba.clone()),
         &[("disks.data.paths", Warn)],
