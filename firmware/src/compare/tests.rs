@@ -554,9 +554,8 @@ const DEVIATIONS: &[Case] = &[
         "storage",
         "one dead path",
         |it| {
-            pick(it, DATA)
-                .take(1)
-                .for_each(|disk| disk.paths[1].state = Some("offline".into()))
+            let name = pick(it, DATA).next().unwrap().paths[1].kernel_name.clone();
+            it.dead_paths.insert(name, "offline".into());
         },
         &[("disks.data.paths", Warn)],
     ),
