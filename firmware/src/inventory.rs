@@ -1,5 +1,7 @@
 //! The inventory: a machine as plain data. Made by the probe, captured, replayed, compared, planned from.
 
+use std::collections::BTreeMap;
+
 use roles::selector::Transport;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ pub struct Inventory {
     pub disks: Vec<Disk>,
     /// Kernel names of CD and DVD drives (a BMC's virtual CD is one): never install disks.
     pub optical: Vec<String>,
+    /// Paths that the kernel does not use, by kernel name, with the SCSI state: `offline`.
+    pub dead_paths: BTreeMap<String, String>,
     /// Enclosures with slots.
     pub enclosures: Vec<Enclosure>,
     /// Storage controllers.
@@ -190,9 +194,6 @@ pub struct DiskPath {
     pub link_rate: Option<String>,
     /// Expander it comes through.
     pub expander: Option<String>,
-    /// SCSI device state when it is not `running`: this path cannot be used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
 }
 
 /// A bay: enclosure and slot.

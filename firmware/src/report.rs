@@ -175,7 +175,7 @@ fn disks(out: &mut String, inventory: &Inventory) {
             );
         }
         for path in &disk.paths {
-            if let Some(state) = &path.state {
+            if let Some(state) = inventory.dead_paths.get(&path.kernel_name) {
                 line(
                     out,
                     &format!("          path {} is {state}", path.kernel_name),

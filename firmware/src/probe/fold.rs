@@ -243,7 +243,7 @@ fn faults(group: &[PathFacts], model: Option<&str>, vendor: Option<&str>) -> Vec
     // One dead path of two is a matter of cabling; without any the disk is lost.
     let states: Vec<&String> = group
         .iter()
-        .filter_map(|facts| facts.path.state.as_ref())
+        .filter_map(|facts| facts.state.as_ref())
         .collect();
     if let (Some(state), true) = (states.first(), states.len() == group.len()) {
         faults.push(format!(
@@ -389,10 +389,7 @@ mod tests {
             ),
             (
                 PathFacts {
-                    path: DiskPath {
-                        state: Some("offline".into()),
-                        ..base.path.clone()
-                    },
+                    state: Some("offline".into()),
                     ..base.clone()
                 },
                 "no path to it works: the kernel calls it `offline`",

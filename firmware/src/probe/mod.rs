@@ -125,6 +125,10 @@ fn disks(tree: &Tree, medium: Option<&str>, inventory: &mut Inventory) {
             }),
         }
     }
+    let dead = paths
+        .iter()
+        .filter_map(|facts| Some((facts.path.kernel_name.clone(), facts.state.clone()?)));
+    inventory.dead_paths = dead.collect();
     let seen = enclosure::read(tree);
     let (mut disks, enclosures) = enclosure::place(&seen, fold::fold(paths));
     usage::mark(tree, medium, &mut disks);

@@ -41,6 +41,8 @@ pub struct PathFacts {
     pub read_only: bool,
     /// Enclosure directory name (`0:0:24:0`) and slot.
     pub slot: Option<(String, u32)>,
+    /// SCSI device state when it is not `running`: this path cannot be used.
+    pub state: Option<String>,
 }
 
 /// Block devices that are no physical disks (made of others, or in memory).
@@ -106,6 +108,7 @@ pub fn read(tree: &Tree, name: &str) -> Option<PathFacts> {
         removable: flag("removable").unwrap_or(false),
         read_only: flag("ro").unwrap_or(false),
         slot: slot(tree, &base),
+        state: text("device/state").filter(|state| state != "running" && state != "live"),
         path: DiskPath {
             kernel_name: name.to_owned(),
             device,
@@ -114,7 +117,6 @@ pub fn read(tree: &Tree, name: &str) -> Option<PathFacts> {
             sas_address: text("device/sas_address"),
             link_rate: link_rate(tree, &place),
             expander: component(&place, "expander-"),
-            state: text("device/state").filter(|state| state != "running" && state != "live"),
         },
         wwid,
         wwn,
