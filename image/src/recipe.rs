@@ -339,7 +339,13 @@ impl RoleLayers {
         );
         let image = Key::new(
             "image",
-            &(1, &root.digest, &shared.initrd.digest, &identity.node_file),
+            &(
+                2,
+                crate::media::MENU,
+                &root.digest,
+                &shared.initrd.digest,
+                &identity.node_file,
+            ),
         );
         Some(RoleLayers {
             packages,
