@@ -1,5 +1,7 @@
 //! The inventory: a machine as plain data. Made by the probe, captured, replayed, compared, planned from.
 
+use std::collections::BTreeMap;
+
 use roles::selector::Transport;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +29,8 @@ pub struct Inventory {
     pub disks: Vec<Disk>,
     /// Kernel names of CD and DVD drives (a BMC's virtual CD is one): never install disks.
     pub optical: Vec<String>,
+    /// Paths that the kernel does not use, by kernel name, with the SCSI state: `offline`.
+    pub dead_paths: BTreeMap<String, String>,
     /// Enclosures with slots.
     pub enclosures: Vec<Enclosure>,
     /// Storage controllers.

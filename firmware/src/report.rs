@@ -5,6 +5,7 @@ use std::fmt::Write;
 use roles::selector::Transport;
 
 use crate::Inventory;
+use crate::compare::{Finding, Weight};
 use crate::inventory::{Bay, BootMode, Disk, Enclosure};
 
 /// The whole inventory as text.
@@ -31,12 +32,13 @@ pub fn text(inventory: &Inventory) -> String {
 
 /// Adds a line, broken at blanks so that it stays within 80 columns.
 fn line(out: &mut String, text: &str) {
+    let indent = (text.len() - text.trim_start().len()).max(4);
     let mut width = 0;
     for (number, word) in text.split(' ').enumerate() {
         let length = word.chars().count();
         if number > 0 && width + 1 + length > 80 {
-            out.push_str("\n    ");
-            width = 4;
+            let _ = write!(out, "\n{:indent$}", "");
+            width = indent;
         } else if number > 0 {
             out.push(' ');
             width += 1;
@@ -121,6 +123,22 @@ fn machine(out: &mut String, inventory: &Inventory) {
                     known(&bmc.firmware)
                 ),
             );
+            if let Some(lan) = &bmc.lan {
+                let mode = lan.mode.as_deref().unwrap_or("unknown mode");
+                let vlan = lan
+                    .vlan
+                    .map(|vlan| format!(", VLAN {vlan}"))
+                    .unwrap_or_default();
+                let address = known(&lan.address);
+                line(
+                    out,
+                    &format!(
+                        "         {address} ({}), {mode}, MAC {}{vlan}",
+                        known(&lan.source),
+                        known(&lan.mac)
+                    ),
+                );
+            }
         }
         None => line(out, "bmc      none found"),
     }
@@ -155,6 +173,14 @@ fn disks(out: &mut String, inventory: &Inventory) {
                 out,
                 "          in use: this system was booted from it or has it mounted",
             );
+        }
+        for path in &disk.paths {
+            if let Some(state) = inventory.dead_paths.get(&path.kernel_name) {
+                line(
+                    out,
+                    &format!("          path {} is {state}", path.kernel_name),
+                );
+            }
         }
         for fault in &disk.faults {
             line(out, &format!("          fault: {fault}"));
@@ -263,6 +289,43 @@ fn found(out: &mut String, inventory: &Inventory) {
             ),
         );
     }
+}
+
+/// Findings for people, worst first, with what to do. Passed checks are only counted.
+pub fn findings(findings: &[Finding]) -> String {
+    let mut out = String::new();
+    for finding in findings
+        .iter()
+        .filter(|finding| finding.weight > Weight::Pass)
+    {
+        let weight = match (finding.weight, &finding.waived) {
+            (_, Some(_)) => "waived",
+            (Weight::Fail, None) => "FAIL",
+            (Weight::Warn, None) => "warn",
+            _ => "info",
+        };
+        line(
+            &mut out,
+            &format!(
+                "{weight:<6} {}: {}, expected {} [{}]",
+                finding.part, finding.found, finding.expected, finding.id
+            ),
+        );
+        if let Some(reason) = &finding.waived {
+            line(&mut out, &format!("       waived: {reason}"));
+        } else if let Some(advice) = &finding.advice {
+            line(&mut out, &format!("       {advice}"));
+        }
+    }
+    let passed = findings
+        .iter()
+        .filter(|finding| finding.weight == Weight::Pass)
+        .count();
+    line(
+        &mut out,
+        &format!("{passed} of {} checks passed", findings.len()),
+    );
+    out
 }
 
 /// `front:3`.
@@ -381,6 +444,22 @@ mod tests {
                 assert!(line.chars().count() <= 80, "{name}: {line}");
             }
         }
+    }
+
+    #[test]
+    fn findings_of_a_spoiled_machine() {
+        let mut inventory = Machine::named("storage").unwrap().inventory().unwrap();
+        inventory.cpus.truncate(1);
+        inventory.memory = 16 << 30;
+        inventory.disks[3].faults = vec!["size 0: not ready".into()];
+        let reference = crate::Reference::built_in().unwrap();
+        let mut list = crate::compare(&reference, "storage", &inventory);
+        let waiver = crate::compare::Waiver {
+            finding: "memory.total".into(),
+            reason: "a test rack".into(),
+        };
+        assert!(crate::compare::waive(&mut list, &[waiver]).is_empty());
+        insta::assert_snapshot!(findings(&list));
     }
 
     #[test]

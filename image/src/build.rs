@@ -53,6 +53,25 @@ pub fn build(
     runner: &dyn System,
     progress: &Progress,
 ) -> Result<Vec<Utf8PathBuf>> {
+    stages(options, set, runner, progress).map_err(|error| {
+        // What failed has been taken away again, so the disk may have room by now: the program's own words count as well.
+        let said = format!("{error:#}").contains("No space left on device");
+        let folder = [&options.cache, &options.out].into_iter().find(|folder| full(folder));
+        match folder.or(said.then_some(&options.cache)) {
+            Some(folder) => error.context(format!(
+                "no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR"
+            )),
+            None => error,
+        }
+    })
+}
+
+fn stages(
+    options: &Options,
+    set: &RoleSet,
+    runner: &dyn System,
+    progress: &Progress,
+) -> Result<Vec<Utf8PathBuf>> {
     let cache = Cache::open(&options.cache)?;
     let stage = progress.stage("programs of the image");
     let binaries = match &options.binaries {
@@ -179,15 +198,7 @@ impl Work<'_> {
             kernel::prune(to, tools, &kernel, &common.image_modules, zfs.as_deref())
         })?;
         let packages = self.layer(&format!("{name}: packages"), &keys.packages, |to| {
-            role::fill(
-                to,
-                tools,
-                snapshot,
-                lock,
-                name,
-                &folder.role.packages,
-                &base,
-            )
+            role::fill(to, tools, snapshot, lock, name, &folder.role, &base)
         })?;
         let (modules, packages) = (modules.join("content"), packages.join("content"));
         let root = self.layer(&format!("{name}: root"), &keys.root, |to| {
@@ -246,14 +257,10 @@ impl Work<'_> {
         fill: impl FnOnce(&Utf8Path) -> Result<()>,
     ) -> Result<Utf8PathBuf> {
         let stage = self.progress.stage(title);
-        let made = self.cache.make(key, &key.digest, fill);
-        let (path, made) = made.map_err(|error| {
-            let error = error.context(format!("`{title}` was not built"));
-            match full(self.cache.root()) {
-                Some(hint) => error.context(hint),
-                None => error,
-            }
-        })?;
+        let (path, made) = self
+            .cache
+            .make(key, &key.digest, fill)
+            .with_context(|| format!("`{title}` was not built"))?;
         stage.finish(made);
         Ok(path)
     }
@@ -339,13 +346,12 @@ impl Work<'_> {
     }
 }
 
-/// What to say if a build failed and the disk is full: programs report that in many ways, or not at all.
-fn full(folder: &Utf8Path) -> Option<String> {
-    let space = nix::sys::statvfs::statvfs(folder.as_std_path()).ok()?;
-    let free = space.blocks_available() as u64 * space.fragment_size() as u64;
-    (free < 64 << 20).then(|| {
-        format!("no space left for `{folder}`\nhint: make room, for example with `rackwright cache clean --days 0`, or --cache DIR")
-    })
+/// Whether there is next to no room where this folder is.
+fn full(folder: &Utf8Path) -> bool {
+    let there = folder.ancestors().find(|folder| folder.exists());
+    there
+        .and_then(|folder| nix::sys::statvfs::statvfs(folder.as_std_path()).ok())
+        .is_some_and(|space| space.blocks_available() * space.fragment_size() <= 64 << 20)
 }
 
 /// Gives a whole folder its final name. The old one is moved aside first: a folder cannot be renamed over a full one.

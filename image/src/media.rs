@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::cache;
 use crate::tools::Tools;
 
+/// GRUB's menu.
+pub(crate) const MENU: &str = include_str!("grub.cfg");
 /// EFI system partition: FAT with the boot loader alone.
 const EFI_SIZE: u64 = 4 << 20;
 /// For `node.toml`, written by the user.
@@ -98,7 +100,7 @@ pub fn make(iso: &Utf8Path, scratch: &Utf8Path, tools: &Tools, parts: &Parts) ->
             fs_err::copy(from, tree.join(to))?;
         }
     }
-    let menu = include_str!("grub.cfg")
+    let menu = MENU
         .replace("{role}", parts.role)
         .replace("{version}", parts.version);
     fs_err::write(tree.join("boot/grub/grub.cfg"), menu)?;

@@ -82,6 +82,8 @@ pub struct Request {
     pub name: String,
     /// apt package names and patterns.
     pub packages: Vec<String>,
+    /// A dpkg status stanza of what the image brings without a package; empty if nothing.
+    pub provided: String,
 }
 
 /// Every set that the wanted roles need.
@@ -91,13 +93,18 @@ pub fn requests(set: &RoleSet, wanted: &[String]) -> Vec<Request> {
         .into_iter()
         .chain(set.common.packages.iter().cloned())
         .collect();
-    let request = |name: &str, packages: Vec<String>| Request {
+    let request = |name: &str, packages: Vec<String>, provided: String| Request {
         name: name.to_owned(),
         packages,
+        provided,
     };
     let mut requests = vec![
-        request("base", base.clone()),
-        request("kernel", vec!["linux-image-amd64".to_owned()]),
+        request("base", base.clone(), String::new()),
+        request(
+            "kernel",
+            vec!["linux-image-amd64".to_owned()],
+            String::new(),
+        ),
     ];
     if wanted
         .iter()
@@ -111,15 +118,35 @@ pub fn requests(set: &RoleSet, wanted: &[String]) -> Vec<Request> {
             "zfs-dkms",
             "linux-headers-amd64",
         ];
-        requests.push(request("zfs", build.map(str::to_owned).into()));
+        requests.push(request(
+            "zfs",
+            build.map(str::to_owned).into(),
+            String::new(),
+        ));
     }
     for name in wanted {
         if let Some(folder) = set.roles.get(name) {
             let packages = base.iter().chain(&folder.role.packages).cloned().collect();
-            requests.push(request(&format!("role:{name}"), packages));
+            requests.push(request(
+                &format!("role:{name}"),
+                packages,
+                provided(&folder.role),
+            ));
         }
     }
     requests
+}
+
+/// A dpkg status stanza saying that the modules of a role are there. Without it, `zfs-zed` brings `zfs-dkms` and a compiler: it
+/// depends on `zfs-modules | zfs-dkms`.
+pub fn provided(role: &roles::Role) -> String {
+    if !wants_zfs(role) {
+        return String::new();
+    }
+    "Package: rackwright-kernel-modules\nStatus: install ok installed\nPriority: optional\nSection: kernel\n\
+     Maintainer: Rackwright <nobody@localhost>\nArchitecture: all\nVersion: 1\nProvides: zfs-modules\n\
+     Description: kernel modules that are part of the image\n\n"
+        .to_owned()
 }
 
 /// Whether a role needs the compiled ZFS modules.
@@ -312,7 +339,13 @@ impl RoleLayers {
         );
         let image = Key::new(
             "image",
-            &(1, &root.digest, &shared.initrd.digest, &identity.node_file),
+            &(
+                2,
+                crate::media::MENU,
+                &root.digest,
+                &shared.initrd.digest,
+                &identity.node_file,
+            ),
         );
         Some(RoleLayers {
             packages,

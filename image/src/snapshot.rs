@@ -43,7 +43,6 @@ impl<'a> Snapshot<'a> {
         for folder in ["pool/partial", "tmp"] {
             fs_err::create_dir_all(root.join(folder)).context("cannot make the snapshot folder")?;
         }
-        fs_err::write(root.join("status"), "")?;
         let file = fs_err::OpenOptions::new()
             .create(true)
             .append(true)
@@ -92,7 +91,7 @@ impl<'a> Snapshot<'a> {
         fs_err::create_dir_all(new.join("lists/partial"))?;
         fs_err::write(new.join("sources.list"), sources)?;
         // apt says "some index files failed to download, old ones used" with exit code 0 unless told otherwise.
-        let mut arguments = self.options(&new);
+        let mut arguments = self.options(&new, "")?;
         arguments.extend(["--error-on=any", "update"].map(str::to_owned));
         self.tools
             .run("apt-get", arguments)
@@ -112,7 +111,7 @@ impl<'a> Snapshot<'a> {
         for file in self.lists("InRelease")? {
             signed.push(sha256(&file)?);
         }
-        let key = Key::new("lock", &(1, &signed, requests));
+        let key = Key::new("lock", &(2, &signed, requests));
         let kept = self.root.join("locks").join(format!("{}.json", key.digest));
         if let Some(lock) = fs_err::read_to_string(&kept)
             .ok()
@@ -134,7 +133,7 @@ impl<'a> Snapshot<'a> {
         let empty = self.root.join("tmp/empty");
         fs_err::create_dir_all(empty.join("partial"))?;
         for request in requests {
-            let mut arguments = self.options(&self.root);
+            let mut arguments = self.options(&self.root, &request.provided)?;
             arguments.extend([
                 "-o".to_owned(),
                 format!("Dir::Cache::archives={}", self.tools.path(&empty)),
@@ -269,7 +268,7 @@ impl<'a> Snapshot<'a> {
             {
                 continue;
             }
-            let mut arguments = self.options(&self.root);
+            let mut arguments = self.options(&self.root, &request.provided)?;
             arguments.extend(["--download-only", "-qq", "-y", "install"].map(str::to_owned));
             arguments.extend(request.packages.iter().cloned());
             self.tools.run("apt-get", arguments).with_context(|| {
@@ -347,15 +346,14 @@ impl<'a> Snapshot<'a> {
         Ok(())
     }
 
-    fn options(&self, state: &Utf8Path) -> Vec<String> {
+    fn options(&self, state: &Utf8Path, provided: &str) -> Result<Vec<String>> {
+        // Nothing is installed but what the image brings itself. apt locks the folder of this file, so it is one of ours.
+        let status = self.root.join("tmp/status");
+        fs_err::write(&status, provided)?;
         let state = self.tools.path(state);
         let pool = self.tools.path(&self.root.join("pool"));
         let mut options: Vec<String> = [
-            // Nothing is installed. apt locks the folder of this file, so it is one of ours.
-            format!(
-                "Dir::State::status={}",
-                self.tools.path(&self.root.join("status"))
-            ),
+            format!("Dir::State::status={}", self.tools.path(&status)),
             format!("Dir::State::lists={state}/lists"),
             format!("Dir::Etc::sourcelist={state}/sources.list"),
             "Dir::Etc::sourceparts=-".to_owned(),
@@ -371,10 +369,10 @@ impl<'a> Snapshot<'a> {
         ]
         .into();
         options.extend(self.acquire.iter().cloned());
-        options
+        Ok(options
             .into_iter()
             .flat_map(|option| ["-o".to_owned(), option])
-            .collect()
+            .collect())
     }
 }
 

@@ -18,6 +18,7 @@ use system::{Command, System};
 use crate::{
     apply,
     arguments::Sources,
+    output,
     survey::{self, Survey},
 };
 
@@ -39,7 +40,7 @@ pub fn run(system: &dyn System) -> u8 {
         Err(error) => {
             consoles.tell(Event::Ended {
                 outcome: Outcome::Refused,
-                message: format!("{error:#}"),
+                message: output::explain(&error),
             });
             Outcome::Refused
         }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use roles::diagnostic::Diagnostics;
+use run::node_source::NodeSourceError;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -30,9 +32,29 @@ pub fn note(line: &str) {
     writeln!(io::stderr().lock(), "{line}").ok();
 }
 
-/// An error with its causes; hints stand on lines of their own already.
+/// An error with its causes, or, for a wrong file, the place with its source line.
+pub fn explain(error: &anyhow::Error) -> String {
+    let diagnostics = error
+        .downcast_ref::<Diagnostics>()
+        .or_else(|| match error.downcast_ref() {
+            Some(NodeSourceError::Invalid(diagnostics)) => Some(diagnostics),
+            _ => None,
+        });
+    match diagnostics {
+        Some(diagnostics) => diagnostics.render(false).trim_end().to_owned(),
+        None => format!("{error:#}"),
+    }
+}
+
+/// An error on standard error.
 pub fn error(error: &anyhow::Error) {
-    note(&format!("error: {error:#}"));
+    let text = explain(error);
+    let prefix = if text.starts_with("error") {
+        ""
+    } else {
+        "error: "
+    };
+    note(&format!("{prefix}{text}"));
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses which.

@@ -1,5 +1,7 @@
 //! Disks: each group of the role claims what fits it, then the claimed disks are judged.
 
+use std::collections::BTreeMap;
+
 use roles::role::Purpose;
 use roles::selector::Transport;
 
@@ -227,7 +229,7 @@ fn judge(case: &Case<'_>, group: &DiskReference, claimed: &[&Disk], findings: &m
         findings.push(protected(case, group, claimed));
     }
     if group.paths > 1 {
-        findings.push(paths(group, claimed));
+        findings.push(paths(&case.inventory.dead_paths, group, claimed));
     }
 }
 
@@ -364,19 +366,23 @@ fn protected(case: &Case<'_>, group: &DiskReference, claimed: &[&Disk]) -> Findi
 }
 
 /// Two paths count only over two controllers: two ports of one are lost together.
-fn paths(group: &DiskReference, claimed: &[&Disk]) -> Finding {
+fn paths(dead: &BTreeMap<String, String>, group: &DiskReference, claimed: &[&Disk]) -> Finding {
     let wanted = group.paths as usize;
     let single: Vec<String> = claimed
         .iter()
         .filter(|disk| {
-            let mut hbas: Vec<&str> = disk
+            let working: Vec<_> = disk
                 .paths
+                .iter()
+                .filter(|path| !dead.contains_key(&path.kernel_name))
+                .collect();
+            let mut hbas: Vec<&str> = working
                 .iter()
                 .filter_map(|path| path.hba.as_deref())
                 .collect();
             hbas.sort_unstable();
             hbas.dedup();
-            disk.transport == Transport::Sas && (disk.paths.len() < wanted || hbas.len() < wanted)
+            disk.transport == Transport::Sas && (working.len() < wanted || hbas.len() < wanted)
         })
         .map(|disk| {
             disk.bay

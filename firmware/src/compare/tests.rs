@@ -92,99 +92,25 @@ const DATA: &str = "HUH728080AL5204";
 const SSD: &str = "Samsung SSD 850 PRO";
 
 /// Machine, what is different, and every verdict that changes.
+#[rustfmt::skip]
 const DEVIATIONS: &[Case] = &[
     // Board, processors, memory, boot, BMC.
-    (
-        "control",
-        "another board",
-        |it| it.board.name = Some("X11SSH-F".into()),
-        &[("board.name", Info)],
-    ),
-    (
-        "control",
-        "the sister board",
-        |it| it.board.name = Some("X10SRi-F".into()),
-        &[],
-    ),
-    (
-        "control",
-        "rebadged by another vendor",
-        |it| it.board.vendor = Some("DEPO Computers".into()),
-        &[],
-    ),
-    (
-        "control",
-        "no board name at all",
-        |it| it.board.name = None,
-        &[("board.name", Info)],
-    ),
-    (
-        "storage",
-        "old BIOS",
-        |it| it.board.bios_version = Some("3.0a".into()),
-        &[("board.bios", Info)],
-    ),
-    (
-        "control",
-        "BIOS boot",
-        |it| it.boot = BootMode::Bios,
-        &[("boot.mode", Info)],
-    ),
-    (
-        "control",
-        "Secure Boot",
-        |it| it.secure_boot = Some(true),
-        &[("boot.secure", Info)],
-    ),
-    (
-        "storage",
-        "Secure Boot with ZFS",
-        |it| it.secure_boot = Some(true),
-        &[("boot.secure", Warn)],
-    ),
-    (
-        "control",
-        "one module of four missing",
-        |it| it.memory = 48 << 30,
-        &[("memory.total", Warn)],
-    ),
-    (
-        "control",
-        "8 GiB",
-        |it| it.memory = 8 << 30,
-        &[("memory.total", Fail)],
-    ),
+    ("control", "another board", |it| it.board.name = Some("X11SSH-F".into()), &[("board.name", Info)]),
+    ("control", "the sister board", |it| it.board.name = Some("X10SRi-F".into()), &[]),
+    ("control", "rebadged by another vendor", |it| it.board.vendor = Some("DEPO Computers".into()), &[]),
+    ("control", "no board name at all", |it| it.board.name = None, &[("board.name", Info)]),
+    ("storage", "old BIOS", |it| it.board.bios_version = Some("3.0a".into()), &[("board.bios", Info)]),
+    ("control", "BIOS boot", |it| it.boot = BootMode::Bios, &[("boot.mode", Info)]),
+    ("control", "Secure Boot", |it| it.secure_boot = Some(true), &[("boot.secure", Info)]),
+    ("storage", "Secure Boot with ZFS", |it| it.secure_boot = Some(true), &[("boot.secure", Warn)]),
+    ("control", "one module of four missing", |it| it.memory = 48 << 30, &[("memory.total", Warn)]),
+    ("control", "8 GiB", |it| it.memory = 8 << 30, &[("memory.total", Fail)]),
     ("control", "more memory", |it| it.memory = 128 << 30, &[]),
-    (
-        "production",
-        "one module of eight missing",
-        |it| it.memory = 224 << 30,
-        &[("memory.total", Warn)],
-    ),
-    (
-        "production",
-        "16 GiB",
-        |it| it.memory = 16 << 30,
-        &[("memory.total", Fail)],
-    ),
-    (
-        "galera",
-        "half the memory",
-        |it| it.memory = 256 << 30,
-        &[("memory.total", Warn)],
-    ),
-    (
-        "galera",
-        "slower memory",
-        |it| it.modules[0].configured_speed = Some(1866),
-        &[],
-    ),
-    (
-        "control",
-        "fewer cores",
-        |it| it.cpus[0].cores = 4,
-        &[("cpu.cores", Info)],
-    ),
+    ("production", "one module of eight missing", |it| it.memory = 224 << 30, &[("memory.total", Warn)]),
+    ("production", "16 GiB", |it| it.memory = 16 << 30, &[("memory.total", Fail)]),
+    ("galera", "half the memory", |it| it.memory = 256 << 30, &[("memory.total", Warn)]),
+    ("galera", "slower memory", |it| it.modules[0].configured_speed = Some(1866), &[]),
+    ("control", "fewer cores", |it| it.cpus[0].cores = 4, &[("cpu.cores", Info)]),
     (
         "storage",
         "second socket empty",
@@ -206,12 +132,7 @@ const DEVIATIONS: &[Case] = &[
             ("nic.separate", Warn),
         ],
     ),
-    (
-        "control",
-        "no BMC",
-        |it| it.bmc = None,
-        &[("bmc.present", Warn)],
-    ),
+    ("control", "no BMC", |it| it.bmc = None, &[("bmc.present", Warn)]),
     (
         "control",
         "BMC on a shared port",
@@ -245,12 +166,7 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("controller.raid-class", Fail)],
     ),
-    (
-        "control",
-        "SATA controller in IDE mode",
-        |it| it.hbas[0].class = "01018f".into(),
-        &[("controller.ide-class", Warn)],
-    ),
+    ("control", "SATA controller in IDE mode", |it| it.hbas[0].class = "01018f".into(), &[("controller.ide-class", Warn)]),
     (
         "production",
         "a RAID card",
@@ -281,18 +197,8 @@ const DEVIATIONS: &[Case] = &[
             ("enclosure.slots", Warn),
         ],
     ),
-    (
-        "storage",
-        "IR firmware",
-        |it| it.hbas[1].mode = Some("ir".into()),
-        &[("hba.mode:0000:02:00.0", Warn)],
-    ),
-    (
-        "storage",
-        "old SAS firmware, SAS disks only",
-        |it| it.hbas[1].firmware = Some("16.00.10.00".into()),
-        &[("hba.firmware:0000:02:00.0", Info)],
-    ),
+    ("storage", "IR firmware", |it| it.hbas[1].mode = Some("ir".into()), &[("hba.mode:0000:02:00.0", Warn)]),
+    ("storage", "old SAS firmware, SAS disks only", |it| it.hbas[1].firmware = Some("16.00.10.00".into()), &[("hba.firmware:0000:02:00.0", Info)]),
     (
         "storage",
         "old SAS firmware with SATA disks behind it",
@@ -304,12 +210,7 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("hba.firmware:0000:02:00.0", Warn)],
     ),
-    (
-        "storage",
-        "SAS firmware not readable",
-        |it| it.hbas[2].firmware = None,
-        &[("hba.firmware:0000:82:00.0", Info)],
-    ),
+    ("storage", "SAS firmware not readable", |it| it.hbas[2].firmware = None, &[("hba.firmware:0000:82:00.0", Info)]),
     (
         "storage",
         "controller in a narrow slot",
@@ -330,98 +231,23 @@ const DEVIATIONS: &[Case] = &[
         },
         &[],
     ),
-    (
-        "storage",
-        "controller nobody knows",
-        |it| it.hbas[1].id = "9005:028f".into(),
-        &[("hba.model:0000:02:00.0", Info)],
-    ),
-    (
-        "storage",
-        "no enclosure services",
-        |it| it.enclosures.clear(),
-        &[("enclosure.slots", Warn)],
-    ),
-    (
-        "storage",
-        "another enclosure",
-        |it| it.enclosures[0].slots = 16,
-        &[("enclosure.slots", Info)],
-    ),
+    ("storage", "controller nobody knows", |it| it.hbas[1].id = "9005:028f".into(), &[("hba.model:0000:02:00.0", Info)]),
+    ("storage", "no enclosure services", |it| it.enclosures.clear(), &[("enclosure.slots", Warn)]),
+    ("storage", "another enclosure", |it| it.enclosures[0].slots = 16, &[("enclosure.slots", Info)]),
     // System disks.
-    (
-        "control",
-        "one system disk",
-        |it| remove(it, "INTEL", 1),
-        &[("disks.os.count", Fail)],
-    ),
-    (
-        "control",
-        "no disk but the stick",
-        |it| remove(it, "INTEL", 2),
-        &[("disks.none", Fail), ("disks.os.count", Fail)],
-    ),
-    (
-        "control",
-        "spinning system disks",
-        |it| pick(it, "INTEL").for_each(|disk| disk.rotational = Some(true)),
-        &[("disks.os.kind", Warn)],
-    ),
-    (
-        "control",
-        "unequal system disks",
-        |it| pick(it, "INTEL").take(1).for_each(|disk| disk.size *= 2),
-        &[("disks.os.equal", Warn)],
-    ),
-    (
-        "control",
-        "another model",
-        |it| pick(it, "INTEL").for_each(|disk| disk.model = Some("KINGSTON SEDC500M480G".into())),
-        &[],
-    ),
-    (
-        "production",
-        "solid-state system disks",
-        |it| pick(it, "WDC").for_each(|disk| disk.rotational = Some(false)),
-        &[("disks.os.kind", Info)],
-    ),
-    (
-        "production",
-        "one system disk",
-        |it| remove(it, "WDC", 1),
-        &[("disks.os.count", Fail)],
-    ),
-    (
-        "storage",
-        "SATA system disks",
-        |it| pick(it, "ST1000NM").for_each(|disk| disk.transport = Transport::Sata),
-        &[("disks.os.attached", Info)],
-    ),
-    (
-        "storage",
-        "one system disk",
-        |it| remove(it, "ST1000NM", 1),
-        &[("disks.os.count", Fail)],
-    ),
-    (
-        "lb",
-        "disk too small",
-        |it| it.disks[0].size = 8_000_000_000,
-        &[("disks.os.count", Fail)],
-    ),
+    ("control", "one system disk", |it| remove(it, "INTEL", 1), &[("disks.os.count", Fail)]),
+    ("control", "no disk but the stick", |it| remove(it, "INTEL", 2), &[("disks.none", Fail), ("disks.os.count", Fail)]),
+    ("control", "spinning system disks", |it| pick(it, "INTEL").for_each(|disk| disk.rotational = Some(true)), &[("disks.os.kind", Warn)]),
+    ("control", "unequal system disks", |it| pick(it, "INTEL").take(1).for_each(|disk| disk.size *= 2), &[("disks.os.equal", Warn)]),
+    ("control", "another model", |it| pick(it, "INTEL").for_each(|disk| disk.model = Some("KINGSTON SEDC500M480G".into())), &[]),
+    ("production", "solid-state system disks", |it| pick(it, "WDC").for_each(|disk| disk.rotational = Some(false)), &[("disks.os.kind", Info)]),
+    ("production", "one system disk", |it| remove(it, "WDC", 1), &[("disks.os.count", Fail)]),
+    ("storage", "SATA system disks", |it| pick(it, "ST1000NM").for_each(|disk| disk.transport = Transport::Sata), &[("disks.os.attached", Info)]),
+    ("storage", "one system disk", |it| remove(it, "ST1000NM", 1), &[("disks.os.count", Fail)]),
+    ("lb", "disk too small", |it| it.disks[0].size = 8_000_000_000, &[("disks.os.count", Fail)]),
     // Data disks.
-    (
-        "production",
-        "three data disks",
-        |it| remove(it, SSD, 1),
-        &[("disks.data.count", Fail)],
-    ),
-    (
-        "production",
-        "desktop disks",
-        |it| pick(it, SSD).for_each(|disk| disk.model = Some("Samsung SSD 850 EVO 1TB".into())),
-        &[("disks.data.model", Warn)],
-    ),
+    ("production", "three data disks", |it| remove(it, SSD, 1), &[("disks.data.count", Fail)]),
+    ("production", "desktop disks", |it| pick(it, SSD).for_each(|disk| disk.model = Some("Samsung SSD 850 EVO 1TB".into())), &[("disks.data.model", Warn)]),
     (
         "production",
         "one desktop disk among four",
@@ -432,42 +258,17 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("disks.data.model", Warn), ("disks.data.mixed", Warn)],
     ),
-    (
-        "production",
-        "model nobody knows",
-        |it| pick(it, SSD).for_each(|disk| disk.model = Some("ACME 1".into())),
-        &[("disks.data.model", Warn)],
-    ),
+    ("production", "model nobody knows", |it| pick(it, SSD).for_each(|disk| disk.model = Some("ACME 1".into())), &[("disks.data.model", Warn)]),
     (
         "production",
         "data-centre disks",
         |it| pick(it, SSD).for_each(|disk| disk.model = Some("SAMSUNG MZ7KM960HAHP-00005".into())),
         &[("disks.data.model", Info)],
     ),
-    (
-        "production",
-        "larger disks",
-        |it| pick(it, SSD).for_each(|disk| disk.size *= 2),
-        &[],
-    ),
-    (
-        "galera",
-        "smaller data disks",
-        |it| pick(it, SSD).for_each(|disk| disk.size = 1_024_209_543_168),
-        &[("disks.data.size", Warn)],
-    ),
-    (
-        "galera",
-        "three data disks",
-        |it| remove(it, SSD, 1),
-        &[("disks.data.count", Fail)],
-    ),
-    (
-        "storage",
-        "fifteen data disks",
-        |it| remove(it, DATA, 1),
-        &[("disks.data.count", Fail)],
-    ),
+    ("production", "larger disks", |it| pick(it, SSD).for_each(|disk| disk.size *= 2), &[]),
+    ("galera", "smaller data disks", |it| pick(it, SSD).for_each(|disk| disk.size = 1_024_209_543_168), &[("disks.data.size", Warn)]),
+    ("galera", "three data disks", |it| remove(it, SSD, 1), &[("disks.data.count", Fail)]),
+    ("storage", "fifteen data disks", |it| remove(it, DATA, 1), &[("disks.data.count", Fail)]),
     (
         "storage",
         "more and larger disks",
@@ -481,26 +282,8 @@ const DEVIATIONS: &[Case] = &[
         },
         &[],
     ),
-    (
-        "storage",
-        "one smaller data disk",
-        |it| {
-            pick(it, DATA)
-                .take(1)
-                .for_each(|disk| disk.size = 6_001_175_126_016)
-        },
-        &[("disks.data.size", Warn)],
-    ),
-    (
-        "storage",
-        "one 4Kn disk",
-        |it| {
-            pick(it, DATA)
-                .take(1)
-                .for_each(|disk| disk.logical_sector = 4096)
-        },
-        &[("disks.data.sectors", Warn)],
-    ),
+    ("storage", "one smaller data disk", |it| { pick(it, DATA).take(1).for_each(|disk| disk.size = 6_001_175_126_016) }, &[("disks.data.size", Warn)]),
+    ("storage", "one 4Kn disk", |it| { pick(it, DATA).take(1).for_each(|disk| disk.logical_sector = 4096) }, &[("disks.data.sectors", Warn)]),
     (
         "storage",
         "size 0",
@@ -540,13 +323,13 @@ const DEVIATIONS: &[Case] = &[
             ("disk.fault:wwn-0x5000c50084a10000", Warn),
         ],
     ),
+    ("storage", "one disk on one path", |it| { pick(it, DATA).take(1).for_each(|disk| disk.paths.truncate(1)) }, &[("disks.data.paths", Warn)]),
     (
         "storage",
-        "one disk on one path",
+        "one dead path",
         |it| {
-            pick(it, DATA)
-                .take(1)
-                .for_each(|disk| disk.paths.truncate(1))
+            let name = pick(it, DATA).next().unwrap().paths[1].kernel_name.clone();
+            it.dead_paths.insert(name, "offline".into());
         },
         &[("disks.data.paths", Warn)],
     ),
@@ -557,18 +340,8 @@ const DEVIATIONS: &[Case] = &[
         &[("disks.data.paths", Warn)],
     ),
     // Log and cache.
-    (
-        "storage",
-        "no intent log",
-        |it| remove(it, "HUSMH", 2),
-        &[("disks.log.count", Warn)],
-    ),
-    (
-        "storage",
-        "one log disk",
-        |it| remove(it, "HUSMH", 1),
-        &[("disks.log.count", Warn)],
-    ),
+    ("storage", "no intent log", |it| remove(it, "HUSMH", 2), &[("disks.log.count", Warn)]),
+    ("storage", "one log disk", |it| remove(it, "HUSMH", 1), &[("disks.log.count", Warn)]),
     (
         "storage",
         "SATA log with protection",
@@ -588,43 +361,13 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("disks.log.plp", Warn)],
     ),
-    (
-        "storage",
-        "log model nobody knows",
-        |it| pick(it, "HUSMH").for_each(|disk| disk.model = Some("ACME".into())),
-        &[("disks.log.plp", Info)],
-    ),
-    (
-        "storage",
-        "no read cache",
-        |it| remove(it, "SAMSUNG", 2),
-        &[("disks.cache.count", Info)],
-    ),
+    ("storage", "log model nobody knows", |it| pick(it, "HUSMH").for_each(|disk| disk.model = Some("ACME".into())), &[("disks.log.plp", Info)]),
+    ("storage", "no read cache", |it| remove(it, "SAMSUNG", 2), &[("disks.cache.count", Info)]),
     // Network.
-    (
-        "control",
-        "one port",
-        |it| it.nics.truncate(1),
-        &[("nic.ports", Warn)],
-    ),
-    (
-        "control",
-        "no port",
-        |it| it.nics.clear(),
-        &[("nic.ports", Fail)],
-    ),
-    (
-        "production",
-        "no fast adapter",
-        |it| it.nics.truncate(2),
-        &[("nic.speed", Fail)],
-    ),
-    (
-        "production",
-        "one fast port",
-        |it| it.nics.truncate(3),
-        &[("nic.speed", Warn)],
-    ),
+    ("control", "one port", |it| it.nics.truncate(1), &[("nic.ports", Warn)]),
+    ("control", "no port", |it| it.nics.clear(), &[("nic.ports", Fail)]),
+    ("production", "no fast adapter", |it| it.nics.truncate(2), &[("nic.speed", Fail)]),
+    ("production", "one fast port", |it| it.nics.truncate(3), &[("nic.speed", Warn)]),
     (
         "production",
         "another fast adapter",
@@ -636,24 +379,14 @@ const DEVIATIONS: &[Case] = &[
         },
         &[],
     ),
-    (
-        "production",
-        "plain ConnectX-3",
-        |it| connectx(it).for_each(|nic| nic.id = Some("15b3:1003".into())),
-        &[],
-    ),
+    ("production", "plain ConnectX-3", |it| connectx(it).for_each(|nic| nic.id = Some("15b3:1003".into())), &[]),
     (
         "production",
         "old ConnectX-3 firmware",
         |it| connectx(it).for_each(|nic| nic.firmware = Some("2.36.5150".into())),
         &[("nic.firmware:0000:81:00.0", Warn)],
     ),
-    (
-        "production",
-        "ConnectX-3 firmware not readable",
-        |it| connectx(it).for_each(|nic| nic.firmware = None),
-        &[("nic.firmware:0000:81:00.0", Info)],
-    ),
+    ("production", "ConnectX-3 firmware not readable", |it| connectx(it).for_each(|nic| nic.firmware = None), &[("nic.firmware:0000:81:00.0", Info)]),
     (
         "production",
         "ConnectX-3 on four lanes",
@@ -676,12 +409,7 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("nic.port-type:0000:81:00.0:1", Warn)],
     ),
-    (
-        "storage",
-        "no adapter of its own for NFS",
-        |it| it.nics.truncate(2),
-        &[("nic.separate", Warn)],
-    ),
+    ("storage", "no adapter of its own for NFS", |it| it.nics.truncate(2), &[("nic.separate", Warn)]),
     (
         "storage",
         "gigabit only",
@@ -694,12 +422,7 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("nic.speed", Fail), ("nic.separate", Warn)],
     ),
-    (
-        "lb",
-        "one port",
-        |it| it.nics.truncate(1),
-        &[("nic.ports", Info)],
-    ),
+    ("lb", "one port", |it| it.nics.truncate(1), &[("nic.ports", Info)]),
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! The management controller's identity: from sysfs, which needs no request; else by Get Device ID.
 
+use super::bmc_lan;
 use super::tree::Tree;
 use crate::inventory::{Bmc, Gap};
 use crate::ipmi::IpmiTransport;
@@ -25,6 +26,7 @@ pub fn read(
                     known.product = known.product.or(told.product);
                     known.firmware = known.firmware.take().or(told.firmware);
                 }
+                known.lan = bmc_lan::read(transport, known);
             }
             Err(error) => gaps.push(Gap {
                 part: "bmc".to_owned(),
@@ -71,8 +73,15 @@ mod tests {
     struct Scripted(Result<Vec<u8>, IpmiError>);
 
     impl IpmiTransport for Scripted {
-        fn request(&mut self, _: u8, _: u8, _: &[u8]) -> Result<Vec<u8>, IpmiError> {
-            self.0.clone()
+        fn request(&mut self, function: u8, command: u8, _: &[u8]) -> Result<Vec<u8>, IpmiError> {
+            if (function, command) == GET_DEVICE_ID {
+                return self.0.clone();
+            }
+            Err(IpmiError::Refused {
+                function,
+                command,
+                code: 0xc1,
+            })
         }
     }
 

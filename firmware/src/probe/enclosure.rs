@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::fold::Folded;
 use super::tree::Tree;
 use crate::inventory::{Bay, Disk, Enclosure};
@@ -44,6 +46,28 @@ pub fn read(tree: &Tree) -> BTreeMap<String, Enclosure> {
             )
         })
         .collect()
+}
+
+/// Files that light a disk's locate LED when `1` is written to them and put it out with `0`, one per path through an
+/// enclosure; the kernel takes a moment, and some backplanes answer another number than they were given. Writing is the
+/// caller's effect.
+pub fn locate_files(root: &Utf8Path, disk: &Disk) -> Vec<Utf8PathBuf> {
+    let tree = Tree::new(root);
+    let mut files = Vec::new();
+    for path in &disk.paths {
+        let device = format!("/sys/block/{}/device", path.kernel_name);
+        for entry in tree
+            .list(&device)
+            .into_iter()
+            .filter(|name| name.starts_with("enclosure_device:"))
+        {
+            let file = format!("{device}/{entry}/locate");
+            if tree.exists(&file) {
+                files.push(tree.path(&file));
+            }
+        }
+    }
+    files
 }
 
 /// Entries with a `slot` file that are disk slots; the `components` attribute counts the same but is 0 on some.

@@ -240,10 +240,15 @@ fn faults(group: &[PathFacts], model: Option<&str>, vendor: Option<&str>) -> Vec
     if group.iter().any(|facts| facts.read_only) {
         faults.push("write-protected".to_owned());
     }
-    for facts in group {
-        if let Some(state) = &facts.state {
-            faults.push(format!("path {} is `{state}`", facts.path.kernel_name));
-        }
+    // One dead path of two is a matter of cabling; without any the disk is lost.
+    let states: Vec<&String> = group
+        .iter()
+        .filter_map(|facts| facts.state.as_ref())
+        .collect();
+    if let (Some(state), true) = (states.first(), states.len() == group.len()) {
+        faults.push(format!(
+            "no path to it works: the kernel calls it `{state}`"
+        ));
     }
     faults
 }
@@ -387,7 +392,7 @@ mod tests {
                     state: Some("offline".into()),
                     ..base.clone()
                 },
-                "path sda is `offline`",
+                "no path to it works: the kernel calls it `offline`",
             ),
         ] {
             let folded = fold(vec![change]);

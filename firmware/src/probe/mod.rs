@@ -12,6 +12,7 @@ use crate::recording::Recording;
 use crate::signature::Signature;
 
 mod bmc;
+mod bmc_lan;
 mod board;
 mod enclosure;
 mod fold;
@@ -26,8 +27,9 @@ mod udev;
 mod usage;
 
 pub use board::{SECURE_BOOT, TABLES};
-pub use tree::Tree;
+pub use enclosure::locate_files;
 pub(crate) use tree::clean;
+pub use tree::{Trace, Tree};
 
 /// What no file holds and must be asked of the live machine: ioctls and reads of devices. A capture keeps the answers.
 pub trait Instruments {
@@ -123,6 +125,10 @@ fn disks(tree: &Tree, medium: Option<&str>, inventory: &mut Inventory) {
             }),
         }
     }
+    let dead = paths
+        .iter()
+        .filter_map(|facts| Some((facts.path.kernel_name.clone(), facts.state.clone()?)));
+    inventory.dead_paths = dead.collect();
     let seen = enclosure::read(tree);
     let (mut disks, enclosures) = enclosure::place(&seen, fold::fold(paths));
     usage::mark(tree, medium, &mut disks);

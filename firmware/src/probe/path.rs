@@ -41,7 +41,7 @@ pub struct PathFacts {
     pub read_only: bool,
     /// Enclosure directory name (`0:0:24:0`) and slot.
     pub slot: Option<(String, u32)>,
-    /// SCSI device state when it is not `running`.
+    /// SCSI device state when it is not `running`: this path cannot be used.
     pub state: Option<String>,
 }
 

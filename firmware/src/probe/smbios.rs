@@ -90,6 +90,30 @@ pub fn parse(tables: &[u8]) -> Smbios {
     smbios
 }
 
+/// Every serial number and asset tag in the tables, for removal from a capture: also those that the inventory does not
+/// have (processors, memory modules, power supplies).
+pub fn serials(tables: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = tables;
+    while let Some((structure, tail)) = next(rest) {
+        let offsets: &[usize] = match structure.kind {
+            1 => &[7],
+            2 | 3 => &[7, 8],
+            4 => &[0x20, 0x21],
+            17 => &[0x18, 0x19],
+            39 => &[8, 9],
+            _ => &[],
+        };
+        found.extend(
+            offsets
+                .iter()
+                .filter_map(|offset| structure.string(*offset)),
+        );
+        rest = tail;
+    }
+    found
+}
+
 fn next(bytes: &[u8]) -> Option<(Structure<'_>, &[u8])> {
     let (kind, length) = (*bytes.first()?, usize::from(*bytes.get(1)?));
     if length < 4 {

@@ -84,6 +84,16 @@ fn zfs_list(name: &str, guid: u64) -> Vec<u8> {
     bytes
 }
 
+/// What `vdev_label_init` writes for a cache device: no pool at all.
+fn zfs_cache() -> Vec<u8> {
+    let mut bytes = vec![1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    bytes.extend(pair("version", 8, &5000u64.to_be_bytes()));
+    bytes.extend(pair("state", 8, &4u64.to_be_bytes()));
+    bytes.extend(pair("guid", 8, &77u64.to_be_bytes()));
+    bytes.extend([0; 8]);
+    bytes
+}
+
 fn lvm() -> Vec<u8> {
     let mut block = vec![0u8; 8192];
     block[..8].copy_from_slice(b"LABELONE");
@@ -223,6 +233,11 @@ fn every_format_at_its_place() {
             "zfs at the tail only",
             vec![(SIZE - label + 16384, zfs_list("tank", 42))],
             vec!["zfs tank 42 @store1 (hostid 00c0ffee) active, txg 4711, labels 3"],
+        ),
+        (
+            "zfs cache",
+            vec![(16384, zfs_cache())],
+            vec!["zfs-cache 77 cache, txg 0, labels 0"],
         ),
         (
             "two pools",

@@ -39,7 +39,7 @@ pub(super) fn scan(extent: &Extent<'_>, found: &mut Vec<Signature>) {
             .map(|(number, _, _)| number.to_string())
             .collect();
         found.push(Signature {
-            kind: "zfs".to_owned(),
+            kind: pool.kind().to_owned(),
             name: pool.name.clone(),
             uuid: Some(pool.guid.to_string()),
             host: pool.host(),
@@ -57,6 +57,7 @@ pub(super) fn scan(extent: &Extent<'_>, found: &mut Vec<Signature>) {
 #[derive(Debug, Default)]
 struct Pool {
     guid: u64,
+    device: u64,
     name: Option<String>,
     hostname: Option<String>,
     hostid: Option<u64>,
@@ -71,6 +72,15 @@ impl Pool {
             (Some(name), None) => Some(name.clone()),
             (None, Some(id)) => Some(format!("hostid {id:08x}")),
             (None, None) => None,
+        }
+    }
+
+    /// Labels of cache and spare devices name no pool: they hold no data, and must not be taken for a pool's.
+    fn kind(&self) -> &'static str {
+        match self.state {
+            Some(3) => "zfs-spare",
+            Some(4) => "zfs-cache",
+            _ => "zfs",
         }
     }
 
@@ -134,6 +144,7 @@ fn pool(list: &[u8]) -> Option<Pool> {
         pair.number()?;
         match (name.as_str(), kind) {
             ("pool_guid", TYPE_UINT64) => pool.guid = pair.long()?,
+            ("guid", TYPE_UINT64) => pool.device = pair.long()?,
             ("hostid", TYPE_UINT64) => pool.hostid = pair.long(),
             ("txg", TYPE_UINT64) => pool.txg = pair.long()?,
             ("state", TYPE_UINT64) => pool.state = pair.long(),
@@ -141,6 +152,9 @@ fn pool(list: &[u8]) -> Option<Pool> {
             ("hostname", TYPE_STRING) => pool.hostname = pair.text(),
             _ => {}
         }
+    }
+    if pool.guid == 0 && matches!(pool.state, Some(3 | 4)) {
+        pool.guid = pool.device;
     }
     (pool.guid != 0).then_some(pool)
 }

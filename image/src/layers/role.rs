@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 use camino::Utf8Path;
+use roles::Role;
 
 use crate::cache;
-use crate::recipe::{Lock, SUITE};
+use crate::recipe::{self, Lock, SUITE};
 use crate::snapshot::Snapshot;
 use crate::tools::{Tools, bind};
 
@@ -15,7 +16,7 @@ pub fn fill(
     snapshot: &Snapshot,
     lock: &Lock,
     name: &str,
-    packages: &[String],
+    role: &Role,
     base: &Utf8Path,
 ) -> Result<()> {
     let (content, work, archive) = (
@@ -24,6 +25,7 @@ pub fn fill(
         folder.join("archive"),
     );
     fs_err::create_dir_all(&content)?;
+    let packages = &role.packages;
     if packages.is_empty() {
         return Ok(());
     }
@@ -31,6 +33,7 @@ pub fn fill(
     snapshot.archive(lock, &format!("role:{name}"), &archive)?;
     let merged = tools.overlay(&[base], Some((&content, &work)))?;
     let root = merged.path();
+    provide(root, &recipe::provided(role))?;
     merged.system_file_systems()?;
     // Everything apt needs lies on the tmpfs at /tmp and leaves nothing behind.
     let temporary = root.join("tmp");
@@ -83,4 +86,22 @@ pub fn fill(
     drop(merged);
     cache::remove(&archive)?;
     cache::remove(&work)
+}
+
+/// Tells dpkg what the image brings without a package.
+fn provide(root: &Utf8Path, stanza: &str) -> Result<()> {
+    let Some(name) = stanza
+        .lines()
+        .find_map(|line| line.strip_prefix("Package: "))
+    else {
+        return Ok(());
+    };
+    let dpkg = root.join("var/lib/dpkg");
+    fs_err::write(dpkg.join(format!("info/{name}.list")), "")?;
+    let status = fs_err::read_to_string(dpkg.join("status"))?;
+    fs_err::write(
+        dpkg.join("status"),
+        format!("{}\n\n{stanza}", status.trim_end()),
+    )?;
+    Ok(())
 }

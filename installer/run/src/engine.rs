@@ -70,6 +70,7 @@ fn run(
         devices: &devices,
         events,
         planned,
+        done: Vec::new(),
         state: None,
     };
     let finished = engine.still_done(finished);
@@ -182,32 +183,35 @@ struct Engine<'a, 'e> {
     devices: &'a Devices<'a>,
     events: &'e mut dyn FnMut(Event),
     planned: Event,
+    /// What ended before there was a journal.
+    done: Vec<Event>,
     state: Option<(Mounted<'a>, Journal)>,
 }
 
 impl<'a> Engine<'a, '_> {
     /// The finished steps if all of them still hold; nothing if one does not, as those after it were built on it.
     fn still_done(&mut self, finished: Vec<String>) -> Vec<String> {
+        let steps = &self.plan.steps;
+        let Some(last) = steps.iter().rposition(|step| finished.contains(&step.id)) else {
+            return Vec::new();
+        };
         let all: Vec<String> = self
             .devices
             .kernel_names(self.devices.destroys())
             .into_iter()
             .collect();
-        let begun = self.plan.steps.iter().any(|step| {
-            matches!(step.action, Action::BeginInstall { .. }) && finished.contains(&step.id)
-        });
-        if !begun {
-            return Vec::new();
-        }
         self.system.allow_writes(&[], &all);
-        for (index, step) in self.plan.steps.iter().enumerate() {
-            if !finished.contains(&step.id)
-                || can_be_repeated(&step.action)
-                || self.superseded(index, &finished)
-            {
+        for (index, step) in steps[..=last].iter().enumerate() {
+            if can_be_repeated(&step.action) {
                 continue;
             }
-            let holds = checks::holds(&step.done_when, self.plan, self.devices, self.system);
+            let holds = if !finished.contains(&step.id) {
+                Ok(false)
+            } else if self.superseded(index, &finished) {
+                Ok(true)
+            } else {
+                checks::holds(&step.done_when, self.plan, self.devices, self.system)
+            };
             if !matches!(holds, Ok(true)) {
                 let why = match holds {
                     Err(error) => error.to_string(),
@@ -244,9 +248,10 @@ impl<'a> Engine<'a, '_> {
         }
         // The step an earlier run was interrupted in may have been done all the same.
         let interrupted = !finished.is_empty()
+            && !finished.contains(&step.id)
             && self.plan.steps[..index]
                 .iter()
-                .all(|before| finished.contains(&before.id));
+                .all(|before| finished.contains(&before.id) || can_be_repeated(&before.action));
         let conclusive = matches!(
             step.done_when,
             Check::Pool { .. } | Check::Dataset { .. } | Check::Content { .. }
@@ -319,6 +324,9 @@ impl<'a> Engine<'a, '_> {
         let mounted = Mounted::new(system, &path, target, "ext4", false, "")?;
         let mut journal = Journal::open(system, &target.join(journal::STATE), system.now())?;
         journal.append(system, &self.planned)?;
+        for event in self.done.drain(..) {
+            journal.append(system, &event)?;
+        }
         self.state = Some((mounted, journal));
         Ok(())
     }
@@ -335,6 +343,8 @@ impl<'a> Engine<'a, '_> {
     fn emit(&mut self, event: Event) -> Result<(), ActionError> {
         if let Some((_, journal)) = &mut self.state {
             journal.append(self.system, &event)?;
+        } else if matches!(event, Event::Finished { .. }) {
+            self.done.push(event.clone());
         }
         (self.events)(event);
         Ok(())

@@ -67,7 +67,7 @@ fn a_second_run_with_the_same_permit_writes_nothing() {
         file.state = state;
         machine.put_install_state(&file);
         machine.reboot();
-        let before = machine.digests();
+        let before = machine.contents();
         let (outcome, events) = machine.execute(&machine.simulated);
         assert_eq!(outcome, Outcome::Refused, "{events:#?}");
         let Some(Event::Ended { message, .. }) = events.last() else {
@@ -77,7 +77,7 @@ fn a_second_run_with_the_same_permit_writes_nothing() {
             message.starts_with("already installed with this permit"),
             "{message}"
         );
-        assert_eq!(machine.digests(), before);
+        assert_eq!(machine.contents(), before);
         machine.assert_untouched();
         assert!(machine.simulated.mounts().is_empty());
     }
@@ -146,14 +146,14 @@ fn refused_before_the_first_write() {
         machine.reboot();
         machine.context.permit.as_mut().unwrap().id = "new".into();
         change(&mut machine);
-        let before = machine.digests();
+        let before = machine.contents();
         let (outcome, events) = machine.execute(&machine.simulated);
         assert_eq!(outcome, Outcome::Refused, "{expected}: {events:#?}");
         let Some(Event::Ended { message, .. }) = events.last() else {
             panic!("{events:#?}")
         };
         assert!(message.starts_with(expected), "{message}");
-        assert_eq!(machine.digests(), before, "{expected}");
+        assert_eq!(machine.contents(), before, "{expected}");
     }
 }
 
@@ -162,7 +162,10 @@ fn fail_every_effect(fault: fn(u64) -> Fault, part: u64, parts: u64) {
     let machine = Machine::new();
     let counting = Failing::new(&machine.simulated, Fault::Never);
     assert_eq!(machine.execute(&counting).0, Outcome::Done);
-    let effects = counting.count();
+    let effects = match fault(0) {
+        Fault::From(_) => counting.changes(),
+        _ => counting.count(),
+    };
     assert!(effects > 100, "{effects}");
     for number in (0..effects).filter(|number| number % parts == part) {
         let machine = Machine::new();
@@ -255,13 +258,9 @@ fn an_interrupted_install_goes_on_where_it_was() {
     machine.simulated.swap_names("sda", "sdb");
     let mut again = machine;
     again.swap_inventory_names();
-    again.simulated.answer("zfs create", Ok(""));
+    again.simulated.forget_answers();
     let (outcome, events) = again.execute(&again.simulated);
-    assert_eq!(
-        outcome,
-        Outcome::Failed,
-        "the data set is still not there: {events:#?}"
-    );
+    assert_eq!(outcome, Outcome::Done, "{events:#?}");
     let skipped: Vec<&str> = events
         .iter()
         .filter_map(|event| match event {
@@ -269,8 +268,10 @@ fn an_interrupted_install_goes_on_where_it_was() {
             _ => None,
         })
         .collect();
-    assert_eq!(skipped.len(), 15, "{skipped:?}");
+    // Ten before the state file system, the image, two tables and the pool.
+    assert_eq!(skipped.len(), 14, "{skipped:?}");
     again.assert_untouched();
+    assert_eq!(again.slot_a(), again.image);
 }
 
 #[test]
@@ -353,7 +354,7 @@ fn a_bad_root_image_leaves_the_slot_unbootable() {
 fn a_disk_that_was_exchanged_is_not_written() {
     let machine = Machine::new();
     machine.simulated.swap_names("sda", "sdz");
-    let before = machine.digests();
+    let before = machine.contents();
     let (outcome, events) = machine.execute(&machine.simulated);
     assert_eq!(outcome, Outcome::Failed);
     let Some(Event::Failed { error, .. }) = events
@@ -364,9 +365,9 @@ fn a_disk_that_was_exchanged_is_not_written() {
     };
     assert_eq!(
         error,
-        "`sda` is not disk `wwn-0x5000000000000001` any more: its name is `naa.50000000000000ff`, not `0x5000000000000001`"
+        "`sda` is not disk `wwn-0x5000000000000001` any more: its name is `0x50000000000000ff`, not `0x5000000000000001`"
     );
-    assert_eq!(machine.digests(), before);
+    assert_eq!(machine.contents(), before);
 }
 
 #[test]

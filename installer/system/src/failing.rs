@@ -20,7 +20,8 @@ use crate::{
 pub enum Fault {
     /// This one fails, without having happened.
     Once(u64),
-    /// This one and all after it fail: the machine lost power, clean-up does not happen either.
+    /// The power goes before change number N: this effect and all after it fail, clean-up too. Only effects that change
+    /// something are counted, as a power cut before a look is the same as one after it.
     From(u64),
     /// None fails; for counting.
     Never,
@@ -34,21 +35,33 @@ pub struct Failing<'system> {
 
 struct Counter {
     fault: Fault,
-    count: AtomicU64,
+    effects: AtomicU64,
+    changes: AtomicU64,
+}
+
+/// Whether an effect changes anything that outlives a power cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Look,
+    Change,
 }
 
 impl Counter {
-    fn fails(&self) -> bool {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
+    fn fails(&self, kind: Kind) -> bool {
+        let number = self.effects.fetch_add(1, Ordering::Relaxed);
+        let changes = self.changes.load(Ordering::Relaxed);
+        if kind == Kind::Change {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
         match self.fault {
             Fault::Once(fault) => number == fault,
-            Fault::From(fault) => number >= fault,
+            Fault::From(fault) => changes > fault || (changes == fault && kind == Kind::Change),
             Fault::Never => false,
         }
     }
 
-    fn check(&self, doing: &'static str, path: &Utf8Path) -> Result<(), SystemError> {
-        if self.fails() {
+    fn check(&self, kind: Kind, doing: &'static str, path: &Utf8Path) -> Result<(), SystemError> {
+        if self.fails(kind) {
             return Err(SystemError::file(doing, path)(io::Error::other(
                 "injected fault",
             )));
@@ -64,20 +77,26 @@ impl<'system> Failing<'system> {
             inner,
             counter: Arc::new(Counter {
                 fault,
-                count: AtomicU64::new(0),
+                effects: AtomicU64::new(0),
+                changes: AtomicU64::new(0),
             }),
         }
     }
 
     /// Effects so far.
     pub fn count(&self) -> u64 {
-        self.counter.count.load(Ordering::Relaxed)
+        self.counter.effects.load(Ordering::Relaxed)
+    }
+
+    /// Effects so far that changed something.
+    pub fn changes(&self) -> u64 {
+        self.counter.changes.load(Ordering::Relaxed)
     }
 }
 
 impl System for Failing<'_> {
     fn run(&self, command: &Command) -> Result<Output, CommandError> {
-        if self.counter.fails() {
+        if self.counter.fails(Kind::Change) {
             return Err(CommandError::Failed {
                 line: command.to_string(),
                 status: "exit code 1".to_owned(),
@@ -88,32 +107,32 @@ impl System for Failing<'_> {
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, SystemError> {
-        self.counter.check("read", path)?;
+        self.counter.check(Kind::Look, "read", path)?;
         self.inner.read(path)
     }
 
     fn write(&self, path: &Utf8Path, content: &[u8], mode: u32) -> Result<(), SystemError> {
-        self.counter.check("write", path)?;
+        self.counter.check(Kind::Change, "write", path)?;
         self.inner.write(path, content, mode)
     }
 
     fn append(&self, path: &Utf8Path, content: &[u8]) -> Result<(), SystemError> {
-        self.counter.check("append to", path)?;
+        self.counter.check(Kind::Change, "append to", path)?;
         self.inner.append(path, content)
     }
 
     fn remove(&self, path: &Utf8Path) -> Result<(), SystemError> {
-        self.counter.check("remove", path)?;
+        self.counter.check(Kind::Change, "remove", path)?;
         self.inner.remove(path)
     }
 
     fn make_directory(&self, path: &Utf8Path) -> Result<(), SystemError> {
-        self.counter.check("make directory", path)?;
+        self.counter.check(Kind::Change, "make directory", path)?;
         self.inner.make_directory(path)
     }
 
     fn list(&self, path: &Utf8Path) -> Result<Vec<String>, SystemError> {
-        self.counter.check("list", path)?;
+        self.counter.check(Kind::Look, "list", path)?;
         self.inner.list(path)
     }
 
@@ -122,7 +141,7 @@ impl System for Failing<'_> {
     }
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, SystemError> {
-        self.counter.check("resolve", path)?;
+        self.counter.check(Kind::Look, "resolve", path)?;
         self.inner.resolve(path)
     }
 
@@ -134,17 +153,17 @@ impl System for Failing<'_> {
         read_only: bool,
         data: &str,
     ) -> Result<(), SystemError> {
-        self.counter.check("mount", source)?;
+        self.counter.check(Kind::Change, "mount", source)?;
         self.inner.mount(source, target, kind, read_only, data)
     }
 
     fn unmount(&self, target: &Utf8Path) -> Result<(), SystemError> {
-        self.counter.check("unmount", target)?;
+        self.counter.check(Kind::Change, "unmount", target)?;
         self.inner.unmount(target)
     }
 
     fn open(&self, device: &Utf8Path, access: Access) -> Result<Box<dyn BlockDevice>, SystemError> {
-        self.counter.check("open", device)?;
+        self.counter.check(Kind::Look, "open", device)?;
         Ok(Box::new(FailingDevice {
             path: device.to_owned(),
             inner: self.inner.open(device, access)?,
@@ -161,7 +180,7 @@ impl System for Failing<'_> {
     }
 
     fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError> {
-        if self.counter.fails() {
+        if self.counter.fails(Kind::Look) {
             return Err(DownloadError::Transfer {
                 url: url.to_owned(),
                 reason: "injected fault".to_owned(),
@@ -191,28 +210,28 @@ struct FailingDevice {
 
 impl BlockDevice for FailingDevice {
     fn size(&mut self) -> Result<u64, SystemError> {
-        self.counter.check("seek", &self.path)?;
+        self.counter.check(Kind::Look, "seek", &self.path)?;
         self.inner.size()
     }
 
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), SystemError> {
-        self.counter.check("read", &self.path)?;
+        self.counter.check(Kind::Look, "read", &self.path)?;
         self.inner.read_at(offset, buffer)
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SystemError> {
-        self.counter.check("write", &self.path)?;
+        self.counter.check(Kind::Change, "write", &self.path)?;
         self.inner.write_at(offset, bytes)
     }
 
     fn flush(&mut self) -> Result<(), SystemError> {
-        self.counter.check("flush", &self.path)?;
+        self.counter.check(Kind::Change, "flush", &self.path)?;
         self.inner.flush()
     }
 
     fn reread_partitions(&mut self) -> Result<(), SystemError> {
         self.counter
-            .check("re-read the partition table of", &self.path)?;
+            .check(Kind::Change, "re-read the partition table of", &self.path)?;
         self.inner.reread_partitions()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use system::System;
+use system::{Command, System};
 
 use super::{
     health::Verdict,
@@ -17,6 +17,12 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits until the machine is healthy or the time is over; gives the last status.
 pub fn boot_check(system: &dyn System) -> Status {
+    // The hypervisor's event port appears with its driver: on a slow machine systemd is done before udev is, and the one
+    // health event of this boot would go nowhere.
+    let settle = Command::new("udevadm").args(["settle", "--timeout=120"]);
+    if let Err(error) = system.run(&settle) {
+        tracing::warn!(%error, "devices are still coming");
+    }
     check(system, &mut status::status)
 }
 

@@ -1,6 +1,6 @@
 //! A small machine with two OS disks, two data disks, a medium and a foreign disk, and a plan for it.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, sync::LazyLock};
 
 use firmware::inventory::{Disk, DiskId, DiskPath, Inventory};
 use plan::{
@@ -10,7 +10,10 @@ use plan::{
 use roles::{node::Permit, selector::Transport};
 use run::{Context, Event, Outcome, install_state::InstallState};
 use sha2::{Digest, Sha256};
-use system::{Command, Simulated, System, simulated::SimulatedDisk};
+use system::{
+    Command, Simulated, System,
+    simulated::{Content, SimulatedDisk},
+};
 
 pub const PERMIT: &str = "permit-1";
 const MIB: u64 = 1 << 20;
@@ -28,12 +31,21 @@ const DISKS: [(&str, &str); 6] = [
     ("sdz", "0x50000000000000ff"),
 ];
 
+/// Root image and its digest. Not a multiple of anything, more than one MiB; made once, as the tests make many machines.
+static IMAGE: LazyLock<(Vec<u8>, String)> = LazyLock::new(|| {
+    let image: Vec<u8> = (0..1_118_208_u32)
+        .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let digest = hex::encode(Sha256::digest(&image));
+    (image, digest)
+});
+
 pub struct Machine {
     pub simulated: Simulated,
     pub plan: Plan,
     pub context: Context,
     pub image: Vec<u8>,
-    canary: (String, String),
+    canary: (Content, Content),
 }
 
 fn id(number: usize) -> DiskId {
@@ -56,10 +68,7 @@ fn inside(number: u32) -> Device {
 
 impl Machine {
     pub fn new() -> Self {
-        // Not a multiple of anything, more than one MiB.
-        let image: Vec<u8> = (0..1_118_208_u32)
-            .map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
+        let image = IMAGE.0.clone();
         let simulated = Simulated::new();
         for (index, (name, wwn)) in DISKS.iter().enumerate() {
             let size = if *name == "sdm" {
@@ -76,7 +85,7 @@ impl Machine {
         simulated.put("sdz", 0, b"somebody's data");
         // Old content on a disk that will be used.
         simulated.put("sda", 3 * MIB, b"old data");
-        let canary = (simulated.disk_digest("sdm"), simulated.disk_digest("sdz"));
+        let canary = (simulated.content("sdm"), simulated.content("sdz"));
         let machine = Self {
             plan: plan(&image),
             context: context(),
@@ -133,19 +142,14 @@ impl Machine {
     /// Nothing outside the plan was written, nor was it tried.
     pub fn assert_untouched(&self) {
         assert_eq!(self.simulated.violations(), [""; 0]);
-        let now = (
-            self.simulated.disk_digest("sdm"),
-            self.simulated.disk_digest("sdz"),
-        );
+        let now = (self.simulated.content("sdm"), self.simulated.content("sdz"));
         assert_eq!(now, self.canary);
     }
 
-    pub fn digests(&self) -> Vec<String> {
+    pub fn contents(&self) -> Vec<Content> {
         DISKS
             .iter()
-            .map(|(name, _)| self.simulated.disk_digest(name))
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
+            .map(|(name, _)| self.simulated.content(name))
             .collect()
     }
 
@@ -164,7 +168,7 @@ impl Machine {
     }
 
     pub fn image_digest(&self) -> String {
-        hex::encode(Sha256::digest(&self.image))
+        IMAGE.1.clone()
     }
 
     /// Starts the OS array, as a boot with automatic assembly would.
@@ -189,7 +193,7 @@ impl Machine {
 
     /// What the medium holds now is what it must hold afterwards.
     pub fn remember_medium(&mut self) {
-        self.canary.0 = self.simulated.disk_digest("sdm");
+        self.canary.0 = self.simulated.content("sdm");
     }
 
     pub fn slot_a(&self) -> Vec<u8> {
@@ -208,7 +212,7 @@ impl Machine {
         let disk = SimulatedDisk::new(MIB, (8, 64)).wwn(DISKS[4].1);
         self.simulated.add_disk("sdm", disk);
         self.simulated.put("sdm", 0, &self.image[..MIB as usize]);
-        self.canary.0 = self.simulated.disk_digest("sdm");
+        self.canary.0 = self.simulated.content("sdm");
     }
 
     /// The probe of another boot sees `sda` and `sdb` the other way round.
@@ -399,7 +403,7 @@ fn plan(image: &[u8]) -> Plan {
         Check::Never,
         Action::BeginInstall { state: inside(3) },
     );
-    let (size, sha256) = (image.len() as u64, hex::encode(Sha256::digest(image)));
+    let (size, sha256) = (image.len() as u64, IMAGE.1.clone());
     steps.add(
         "image",
         &[0, 1],

@@ -17,6 +17,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use sparse::Sparse as Content;
 pub use state::SimulatedDisk;
 use state::State;
 
@@ -58,9 +59,13 @@ impl Simulated {
             .insert(path.into(), (content.to_vec(), 0o644));
     }
 
-    /// All bytes ever written to a disk, by offset, as hexadecimal digest: equal before and after means untouched.
-    pub fn disk_digest(&self, name: &str) -> String {
-        self.state().disk_digest(name)
+    /// What a disk holds: equal before and after means untouched.
+    pub fn content(&self, name: &str) -> Content {
+        self.state()
+            .disks
+            .get(name)
+            .map(|disk| disk.bytes.clone())
+            .unwrap_or_default()
     }
 
     /// A file of the file system with this UUID, without mounting.
@@ -120,6 +125,11 @@ impl Simulated {
     pub fn answer(&self, prefix: &str, answer: Result<&str, &str>) {
         let answer = answer.map(str::to_owned).map_err(str::to_owned);
         self.state().answers.push((prefix.to_owned(), answer));
+    }
+
+    /// Lets the simulated programs answer again.
+    pub fn forget_answers(&self) {
+        self.state().answers.clear();
     }
 
     /// Answers a URL.

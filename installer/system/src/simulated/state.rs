@@ -170,13 +170,6 @@ impl State {
         }
     }
 
-    pub fn disk_digest(&self, name: &str) -> String {
-        self.disks
-            .get(name)
-            .map(|disk| disk.bytes.digest())
-            .unwrap_or_default()
-    }
-
     /// `/dev/sda1` to `sda1`; `/dev/md/os` to the array's kernel name.
     pub fn node_name(&self, device: &Utf8Path) -> Option<String> {
         let name = device.as_str().strip_prefix("/dev/")?;
