@@ -63,12 +63,23 @@ pub fn build(roles: &[&str]) -> anyhow::Result<Vec<Image>> {
     roles.iter().map(|role| find(&out, role)).collect()
 }
 
+/// Images that were built before, in `out`; else builds them.
+///
+/// # Errors
+/// If one is missing, or the builder fails.
+pub fn get(out: Option<&Utf8Path>, roles: &[&str]) -> anyhow::Result<Vec<Image>> {
+    match out {
+        Some(out) => roles.iter().map(|role| find(out, role)).collect(),
+        None => build(roles),
+    }
+}
+
 fn find(out: &Utf8Path, role: &str) -> anyhow::Result<Image> {
     let folder = out.join(role).join(env!("CARGO_PKG_VERSION"));
     let file = |name: &str| {
         let path = folder.join(name);
         if !path.is_file() {
-            bail!("the builder made no `{path}`");
+            bail!("there is no `{path}`");
         }
         Ok(path)
     };

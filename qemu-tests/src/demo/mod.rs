@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 use run::appliance::status::Status;
 
@@ -32,6 +32,9 @@ struct Options {
     /// Keep the machine's disks and logs.
     #[arg(long)]
     keep: bool,
+    /// Take an image built before instead of building: DIR/ROLE/VERSION/
+    #[arg(long, value_name = "DIR")]
+    images: Option<Utf8PathBuf>,
 }
 
 /// Runs the program.
@@ -54,8 +57,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let role = options.role.as_str();
     host::prepare()?;
     let mut show = Show::new();
-    show.say(&format!("building the image of role `{role}`"));
-    let image = images::build(&[role])?
+    if options.images.is_none() {
+        show.say(&format!("building the image of role `{role}`"));
+    }
+    let image = images::get(options.images.as_deref(), &[role])?
         .pop()
         .context("the builder made no image")?;
     let case = Case {

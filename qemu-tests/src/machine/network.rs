@@ -36,7 +36,7 @@ pub enum Network {
         /// UDP port.
         port: u16,
     },
-    /// A cable that leads nowhere.
+    /// A switch with nobody else on it.
     Nothing,
 }
 
@@ -53,7 +53,9 @@ impl Nic {
             Network::Segment { port } => {
                 format!("socket,id=net{index},mcast=230.0.0.1:{port},localaddr=127.0.0.1")
             }
-            Network::Nothing => format!("hubport,id=net{index},hubid={index}"),
+            // A hub without a second port never takes a packet, and the guest's transmit queue hangs ("NETDEV
+            // WATCHDOG"); a NAT that answers nobody takes them all.
+            Network::Nothing => format!("user,id=net{index},restrict=on,ipv6=off,net=192.0.2.0/24"),
         };
         let model = match self.model {
             NicModel::E1000e => "e1000e",

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Parser;
 
 use crate::images;
@@ -29,6 +30,9 @@ struct Options {
     /// Name the tests, run none.
     #[arg(long)]
     list: bool,
+    /// Take images built before instead of building: DIR/ROLE/VERSION/
+    #[arg(long, value_name = "DIR")]
+    images: Option<Utf8PathBuf>,
 }
 
 /// Runs the program.
@@ -81,18 +85,22 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         }
     }
     if !machines.is_empty() {
-        simulate(&machines, &report)?;
+        simulate(options.images.as_deref(), &machines, &report)?;
     }
     report.summary()
 }
 
 /// Builds the images that are needed, then runs the tests, a few at a time.
-fn simulate(tests: &[machines::Test], report: &Report) -> anyhow::Result<()> {
+fn simulate(
+    built: Option<&Utf8Path>,
+    tests: &[machines::Test],
+    report: &Report,
+) -> anyhow::Result<()> {
     let mut roles: Vec<&str> = tests.iter().map(|test| test.role).collect();
     roles.sort_unstable();
     roles.dedup();
     let start = Instant::now();
-    let images = match images::build(&roles) {
+    let images = match images::get(built, &roles) {
         Ok(images) => images,
         Err(error) => return report.failed("images", &error, start.elapsed()),
     };
