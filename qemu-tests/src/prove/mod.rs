@@ -30,6 +30,10 @@ struct Options {
     /// Name the tests, run none.
     #[arg(long)]
     list: bool,
+    /// All simulated servers; without this, and without a filter, only those
+    /// that CI has time for.
+    #[arg(long)]
+    all: bool,
     /// Take images built before instead of building: DIR/ROLE/VERSION/
     #[arg(long, value_name = "DIR")]
     images: Option<Utf8PathBuf>,
@@ -63,6 +67,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     let machines: Vec<_> = machines::tests()
         .into_iter()
         .filter(|test| !options.fast && wanted(test.name))
+        .filter(|test| options.all || options.filter.is_some() || machines::is_short(test.name))
         .collect();
     if options.list {
         let mut out = std::io::stdout().lock();
