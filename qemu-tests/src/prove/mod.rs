@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::Parser;
 
 use crate::images;
@@ -34,6 +34,9 @@ struct Options {
     /// that CI has time for.
     #[arg(long)]
     all: bool,
+    /// Machines at a time [default: by cores and memory, 2 at most]
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
     /// Take images built before instead of building: DIR/ROLE/VERSION/
     #[arg(long, value_name = "DIR")]
     images: Option<Utf8PathBuf>,
@@ -90,14 +93,14 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         }
     }
     if !machines.is_empty() {
-        simulate(options.images.as_deref(), &machines, &report)?;
+        simulate(options, &machines, &report)?;
     }
     report.summary()
 }
 
 /// Builds the images that are needed, then runs the tests, a few at a time.
 fn simulate(
-    built: Option<&Utf8Path>,
+    options: &Options,
     tests: &[machines::Test],
     report: &Report,
 ) -> anyhow::Result<()> {
@@ -105,7 +108,7 @@ fn simulate(
     roles.sort_unstable();
     roles.dedup();
     let start = Instant::now();
-    let images = match images::get(built, &roles) {
+    let images = match images::get(options.images.as_deref(), &roles) {
         Ok(images) => images,
         Err(error) => return report.failed("images", &error, start.elapsed()),
     };
@@ -135,7 +138,9 @@ fn simulate(
         Ok(())
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..parallel()).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> = (0..options.jobs.unwrap_or_else(parallel).max(1))
+            .map(|_| scope.spawn(worker))
+            .collect();
         for worker in workers {
             worker
                 .join()
