@@ -99,11 +99,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// Builds the images that are needed, then runs the tests, a few at a time.
-fn simulate(
-    options: &Options,
-    tests: &[machines::Test],
-    report: &Report,
-) -> anyhow::Result<()> {
+fn simulate(options: &Options, tests: &[machines::Test], report: &Report) -> anyhow::Result<()> {
     let mut roles: Vec<&str> = tests.iter().map(|test| test.role).collect();
     roles.sort_unstable();
     roles.dedup();
