@@ -43,16 +43,32 @@ const BIOS_CD: Case = Case {
     node: NodePlace::Stick,
 };
 
+/// What every run proves. The others take longer than CI has on two cores, or have not been seen to pass yet
+/// (docs/testing.md says which); `--all` or a filter runs them.
+const SHORT: [&str; 1] = ["install::control-uefi-usb"];
+
+/// Whether a run without `--all` has this test.
+pub(super) fn is_short(name: &str) -> bool {
+    SHORT.contains(&name)
+}
+
 /// All of them; the long ones first, so that no worker is left with one at the end.
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
     vec![
         test("install::control-uefi-usb", "control", |test, image| {
-            let mut site = install(test, image, UEFI_USB)?;
-            spent_permit(&mut site)?;
-            site.survives(Firmware::Uefi, &["os1"])?;
-            site.survives(Firmware::Uefi, &["os0"])
+            install(test, image, UEFI_USB).map(drop)
         }),
+        test(
+            "fault::spent-permit-and-pulled-disks",
+            "control",
+            |test, image| {
+                let mut site = install(test, image, UEFI_USB)?;
+                spent_permit(&mut site)?;
+                site.survives(Firmware::Uefi, &["os1"])?;
+                site.survives(Firmware::Uefi, &["os0"])
+            },
+        ),
         test("install::storage-uefi-usb", "storage", |test, image| {
             install(test, image, UEFI_USB).map(drop)
         }),

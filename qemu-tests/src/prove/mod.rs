@@ -30,6 +30,10 @@ struct Options {
     /// Name the tests, run none.
     #[arg(long)]
     list: bool,
+    /// All simulated servers; without this, and without a filter, only those
+    /// that CI has time for.
+    #[arg(long)]
+    all: bool,
     /// Machines at a time [default: by cores and memory, 2 at most]
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
@@ -66,6 +70,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     let machines: Vec<_> = machines::tests()
         .into_iter()
         .filter(|test| !options.fast && wanted(test.name))
+        .filter(|test| options.all || options.filter.is_some() || machines::is_short(test.name))
         .collect();
     if options.list {
         let mut out = std::io::stdout().lock();
@@ -94,11 +99,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// Builds the images that are needed, then runs the tests, a few at a time.
-fn simulate(
-    options: &Options,
-    tests: &[machines::Test],
-    report: &Report,
-) -> anyhow::Result<()> {
+fn simulate(options: &Options, tests: &[machines::Test], report: &Report) -> anyhow::Result<()> {
     let mut roles: Vec<&str> = tests.iter().map(|test| test.role).collect();
     roles.sort_unstable();
     roles.dedup();
