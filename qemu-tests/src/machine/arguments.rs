@@ -58,6 +58,9 @@ const SAS_PORTS: usize = 8;
 /// SAS address of the first controller (LSI's company id).
 const HBA_ADDRESS: u64 = 0x5006_05b0_0000_1000;
 
+/// First place in the boot order; 0 is QEMU's own loader of a kernel that is handed over.
+const FIRST: usize = 1;
+
 /// QEMU's command line without the program name.
 ///
 /// The machine is a q35 with the X10's two serial ports (ttyS0 and ttyS1, sockets that also keep a log), the guest's
@@ -154,6 +157,7 @@ fn cpu(machine: &Specification) -> &'static str {
 
 fn media(line: &mut Line, boot: &Boot) {
     for (index, medium) in boot.media.iter().enumerate() {
+        let order = FIRST + index;
         let read_only = match medium.kind {
             MediumKind::Usb => "",
             MediumKind::Cd => ",read-only=on",
@@ -167,11 +171,11 @@ fn media(line: &mut Line, boot: &Boot) {
         );
         line.device(&match medium.kind {
             MediumKind::Usb => format!(
-                "usb-storage,bus=usb.0,drive=medium{index},removable=on,serial=STICK{index},bootindex={index}"
+                "usb-storage,bus=usb.0,drive=medium{index},removable=on,serial=STICK{index},bootindex={order}"
             ),
             // The last port of the chip set's controller; disks fill it from the first.
             MediumKind::Cd => format!(
-                "ide-cd,bus=ide.{},drive=medium{index},bootindex={index}",
+                "ide-cd,bus=ide.{},drive=medium{index},bootindex={order}",
                 OWN_AHCI_PORTS - 1
             ),
         });
@@ -237,7 +241,7 @@ fn disks(line: &mut Line, machine: &Specification, files: &Files, boot: &Boot) {
             ),
         );
         // The firmware's order: media, then disks in bay order; a disk's second path has no place in it.
-        let order = format!(",bootindex={}", boot.media.len() + index);
+        let order = format!(",bootindex={}", FIRST + boot.media.len() + index);
         for (number, place) in places.iter().enumerate() {
             let share = if places.len() > 1 { ",share-rw=on" } else { "" };
             let order = if number == 0 { order.as_str() } else { "" };
