@@ -35,6 +35,7 @@ pub fn node_file(role: &str, permit: &str, ssh_key: &str) -> NodeFile {
             id: permit.to_owned(),
             board_serial: Some(machines::board_serial(role)),
             plan: None,
+            task: None,
         }),
         access: Access {
             user: None,
@@ -44,7 +45,9 @@ pub fn node_file(role: &str, permit: &str, ssh_key: &str) -> NodeFile {
         disks: Vec::new(),
         storage: Storage {
             initial_sync: Some("skip".to_owned()),
+            ..Storage::default()
         },
+        waivers: Vec::new(),
         networks: networks.collect(),
         dns: Vec::new(),
         ntp: Vec::new(),

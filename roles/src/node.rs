@@ -30,6 +30,9 @@ pub struct NodeFile {
     /// Storage choices.
     #[serde(default)]
     pub storage: Storage,
+    /// Differences from the reference that are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
     /// Networks.
     #[serde(default)]
     pub networks: Vec<Network>,
@@ -55,6 +58,9 @@ pub struct Permit {
     /// Only this plan: digest as printed by `plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// What it permits: `install` (default), or `repair`: bring back what a changed disk took away, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
 }
 
 /// Who may log in. Root is always locked.
@@ -84,7 +90,26 @@ impl fmt::Debug for Access {
 #[serde(default)]
 pub struct Storage {
     /// `full` (default): md arrays resync after creation. `skip`: `--assume-clean`, for disks known to read zeros.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_sync: Option<String>,
+    /// `new` (default): data groups are made anew. `keep`: the system is made anew, data groups are left as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// Guarded things that may be destroyed, by the key that a refusal shows: a UUID, a pool's GUID.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destroy: Vec<String>,
+    /// `auto` (default): dm-multipath for data disks if one of them has more than one path. `single`, `dm`: always so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multipath: Option<String>,
+}
+
+/// Go on although the machine differs from the reference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiver {
+    /// Id of the finding, as `inventory` shows it.
+    pub finding: String,
+    /// Why it is accepted; goes into the report.
+    pub reason: String,
 }
 
 /// One network of the machine.

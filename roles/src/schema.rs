@@ -17,6 +17,7 @@ pub(crate) const NODE: &[Field] = &[
             required("id", Shape::Text),
             optional("board_serial", Shape::Text),
             optional("plan", Shape::Text),
+            optional("task", Shape::Word(&["install", "repair"])),
         ]),
     ),
     optional(
@@ -30,7 +31,19 @@ pub(crate) const NODE: &[Field] = &[
     optional("disks", Shape::List(&Shape::Table(DISK_NEED))),
     optional(
         "storage",
-        Shape::Table(&[optional("initial_sync", Shape::Word(&["full", "skip"]))]),
+        Shape::Table(&[
+            optional("initial_sync", Shape::Word(&["full", "skip"])),
+            optional("data", Shape::Word(&["new", "keep"])),
+            optional("destroy", TEXTS),
+            optional("multipath", Shape::Word(&["auto", "single", "dm"])),
+        ]),
+    ),
+    optional(
+        "waivers",
+        Shape::List(&Shape::Table(&[
+            required("finding", Shape::Text),
+            required("reason", Shape::Text),
+        ])),
     ),
     optional(
         "networks",

@@ -104,6 +104,7 @@ mod tests {
             id: "p1".into(),
             board_serial: Some("ZM1".into()),
             plan: Some("digest".into()),
+            task: None,
         };
         let ask = |serial, plan, prior: &[InstallState]| {
             let request = Request {

@@ -48,6 +48,18 @@ pub(crate) fn check(node: &NodeFile, roles: Option<&RoleSet>, checker: &mut Chec
             }
         }
     }
+    for (index, waiver) in node.waivers.iter().enumerate() {
+        for (key, value) in [("finding", &waiver.finding), ("reason", &waiver.reason)] {
+            if value.trim().is_empty() {
+                checker
+                    .bad(
+                        &format!("waivers.{index}.{key}"),
+                        format!("the waiver's `{key}` is empty"),
+                    )
+                    .hint("write the finding's id and why it is accepted");
+            }
+        }
+    }
     check_access(&node.access, checker);
     disks::check(&node.disks, checker);
     check_networks(&node.networks, checker);

@@ -269,6 +269,7 @@ fn context() -> Context {
             id: PERMIT.into(),
             board_serial: Some("ZM1".into()),
             plan: None,
+            task: None,
         }),
         role: "storage".into(),
         version: "0.1.0".into(),
