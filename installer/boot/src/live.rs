@@ -16,6 +16,7 @@ use crate::{
     medium::{self, Iso},
     modules::Modules,
     ram_disk,
+    write_protect::write_protect,
 };
 
 /// USB hubs, SAS expanders and virtual media of a BMC take their time.
@@ -104,6 +105,11 @@ fn from_partition(blocks: &[Block], image: &RootImage) -> Result<Option<LiveRoot
     if let Err(error) = medium::boot_files_from_disk(&medium, blocks) {
         warnings.push(format!(
             "the medium's kernel and initrd could not be read: {error:#}"
+        ));
+    }
+    if let Err(error) = write_protect(&medium) {
+        warnings.push(format!(
+            "the medium `{medium}` could not be write-protected: {error}"
         ));
     }
     Ok(Some(LiveRoot {

@@ -1,4 +1,4 @@
-//! The two ioctls of linux/fs.h that have no safe wrapper. Nothing else in the workspace is unsafe.
+//! The two ioctls of linux/fs.h that have no safe wrapper.
 #![expect(unsafe_code, reason = "nix declares ioctls as unsafe functions")]
 
 use std::{fs::File, io, os::fd::AsRawFd};

@@ -7,6 +7,7 @@ use fs_err as fs;
 use run::event::{Event, Outcome};
 
 use super::Site;
+use super::site::Media;
 use crate::machine::{Boot, Patience};
 
 /// Boots the install medium, which must refuse before the first write with a message that holds each of `words`;
@@ -81,6 +82,7 @@ pub fn spent_permit(site: &mut Site) -> anyhow::Result<()> {
 /// If the install does not come that far.
 pub fn interrupt(site: &mut Site, step: &str) -> anyhow::Result<()> {
     let boot = site.medium_boot();
+    let media = Media::of(&boot)?;
     let mut running = site.machine.boot(&boot)?;
     let reached = running.wait_for(
         &format!("step `{step}`"),
@@ -97,6 +99,8 @@ pub fn interrupt(site: &mut Site, step: &str) -> anyhow::Result<()> {
     if let Err(message) = reached {
         bail!("the install was to be interrupted at step `{step}`, but it ended before: {message}");
     }
+    drop(running);
+    site.are_unchanged(&media)?;
     site.canary_is_untouched()
 }
 

@@ -69,6 +69,22 @@ pub struct Site {
     canary: Fingerprint,
 }
 
+/// Media of a boot and what they held before it.
+#[derive(Debug)]
+pub struct Media(Vec<(Utf8PathBuf, Fingerprint)>);
+
+impl Media {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn of(boot: &Boot) -> anyhow::Result<Self> {
+        let read = |image: &Utf8PathBuf| anyhow::Ok((image.clone(), fingerprint(image)?));
+        let media = boot.media.iter().map(|medium| read(&medium.image));
+        Ok(Self(media.collect::<Result<_, _>>()?))
+    }
+}
+
 impl Site {
     /// The reference machine of `role` and `image` as medium. `adjust` changes the machine before it is made, `edit` the
     /// node file before it is written.
@@ -168,15 +184,7 @@ impl Site {
         boot: &Boot,
         watch: &mut dyn FnMut(&Record),
     ) -> anyhow::Result<()> {
-        let media: Vec<_> = boot
-            .media
-            .iter()
-            .map(|medium| medium.image.clone())
-            .collect();
-        let before = media
-            .iter()
-            .map(|file| fingerprint(file))
-            .collect::<Result<Vec<_>, _>>()?;
+        let media = Media::of(boot)?;
         let mut running = self.machine.boot(boot)?;
         let mut planned = None;
         loop {
@@ -221,14 +229,23 @@ impl Site {
         let ended = running.wait_for_end(Patience::STEP);
         self.explain(ended, &mut running)?;
         drop(running);
-        for (file, before) in media.iter().zip(before) {
-            if fingerprint(file)? != before {
+        self.are_unchanged(&media)?;
+        self.canary_is_untouched()
+    }
+
+    /// Whoever pulls the plug, too, finds his medium as it was.
+    ///
+    /// # Errors
+    /// If a medium differs from before.
+    pub fn are_unchanged(&mut self, media: &Media) -> anyhow::Result<()> {
+        for (file, before) in &media.0 {
+            if fingerprint(file)? != *before {
                 // The bytes that changed say who wrote them: keep everything.
                 self.machine.keep();
                 bail!("the medium `{file}` changed during the install; it is kept");
             }
         }
-        self.canary_is_untouched()
+        Ok(())
     }
 
     /// Boots without any medium and waits for health; gives the machine, still on, and its status.

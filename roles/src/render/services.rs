@@ -37,7 +37,17 @@ pub(super) fn links(
     for unit in masked {
         links.push(RenderedFile::link(format!("{UNITS}/{unit}"), "/dev/null"));
     }
+    links.push(no_mounts_by_itself());
     links
+}
+
+/// systemd-gpt-auto-generator(8) mounts the EFI system partition of the disk it started from, writable, as soon as somebody
+/// looks into `/boot`: on a live system that is the stick (seen in a test: a power cut left the stick marked dirty).
+fn no_mounts_by_itself() -> RenderedFile {
+    RenderedFile::link(
+        "/etc/systemd/system-generators/systemd-gpt-auto-generator",
+        "/dev/null",
+    )
 }
 
 /// No array, pool or multipath device may appear by itself while disks are examined or wiped: udev's incremental
