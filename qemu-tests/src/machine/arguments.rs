@@ -1,6 +1,6 @@
 //! From a specification and its files to QEMU's command line: pure, so that it can be read in a snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,6 +15,8 @@ pub struct Boot {
     pub kernel: Option<DirectKernel>,
     /// Names of disks that are pulled.
     pub without: BTreeSet<String>,
+    /// Disks with a sector that gives an I/O error whenever it is read or written (512 bytes, from 0).
+    pub bad_sectors: BTreeMap<String, u64>,
     /// Firmware other than the specification's.
     pub firmware: Option<Firmware>,
     /// Start of the machine's clock, as `2031-01-01T00:00:00`; absent: now.
@@ -234,10 +236,9 @@ fn disks(line: &mut Line, machine: &Specification, files: &Files, boot: &Boot) {
         line.pair(
             "-blockdev",
             &format!(
-                "driver=raw,node-name={},discard=unmap,detect-zeroes=unmap,cache.no-flush=on,\
-                 file.driver=file,file.filename={}",
+                "driver=raw,node-name={},discard=unmap,detect-zeroes=unmap,cache.no-flush=on,{}",
                 disk.name,
-                path(&files.disk(&disk.name))
+                file(&files.disk(&disk.name), boot.bad_sectors.get(&disk.name))
             ),
         );
         // The firmware's order: media, then disks in bay order; a disk's second path has no place in it.
@@ -246,11 +247,32 @@ fn disks(line: &mut Line, machine: &Specification, files: &Files, boot: &Boot) {
             let share = if places.len() > 1 { ",share-rw=on" } else { "" };
             let order = if number == 0 { order.as_str() } else { "" };
             line.device(&format!(
-                "{}{share}{order}",
-                device(disk, place, number as u64)
+                "{},id={}{share}{order}",
+                device(disk, place, number as u64),
+                device_id(&disk.name, number)
             ));
         }
     }
+}
+
+/// QEMU's id of a disk's path, by which it is pulled while the machine runs.
+#[must_use]
+pub fn device_id(disk: &str, path: usize) -> String {
+    format!("{disk}-path{path}")
+}
+
+/// The file under a disk, behind QEMU's error injection if a sector is bad. Errno 5 is EIO; `none` is the event that
+/// matches every request (QEMU, docs/devel/blkdebug.rst).
+fn file(image: &Utf8Path, bad: Option<&u64>) -> String {
+    let Some(sector) = bad else {
+        return format!("file.driver=file,file.filename={}", path(image));
+    };
+    format!(
+        "file.driver=blkdebug,file.image.driver=file,file.image.filename={},\
+         file.inject-error.0.event=none,file.inject-error.0.errno=5,file.inject-error.0.once=off,\
+         file.inject-error.0.sector={sector}",
+        path(image)
+    )
 }
 
 fn sas_place(port: usize, path: char) -> String {

@@ -164,6 +164,21 @@ impl Machine {
             .collect()
     }
 
+    /// Takes a disk out of its bay for good and puts a blank one of the same kind in: another serial number, another name.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn replace_disk(&mut self, name: &str) -> Result<(), MachineError> {
+        for disk in &mut self.specification.disks {
+            if disk.name == name {
+                disk.serial.push('N');
+                disk.wwn += u64::from(disk.wwn != 0) << 12;
+                fs::File::create(self.files.disk(name))?.set_len(disk.size)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A path inside the machine's directory, for media made for it.
     #[must_use]
     pub fn file(&self, name: &str) -> Utf8PathBuf {

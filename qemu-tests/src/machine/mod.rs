@@ -18,7 +18,7 @@ mod ssh;
 mod stick;
 
 pub use accelerator::Accelerator;
-pub use arguments::{Boot, DirectKernel, Medium, MediumKind, arguments};
+pub use arguments::{Boot, DirectKernel, Medium, MediumKind, arguments, device_id};
 pub use board::Board;
 pub use disk::{Attachment, Disk, Rotation};
 pub use error::MachineError;

@@ -22,7 +22,7 @@ pub(super) struct Test {
     pub run: fn(&Test, &Image) -> anyhow::Result<()>,
 }
 
-const UEFI_USB: Case = Case {
+pub(super) const UEFI_USB: Case = Case {
     firmware: Firmware::Uefi,
     medium: MediumKind::Usb,
     node: NodePlace::Medium,
@@ -32,7 +32,7 @@ const UEFI_CD: Case = Case {
     medium: MediumKind::Cd,
     node: NodePlace::Stick,
 };
-const BIOS_USB: Case = Case {
+pub(super) const BIOS_USB: Case = Case {
     firmware: Firmware::Bios,
     medium: MediumKind::Usb,
     node: NodePlace::Stick,
@@ -55,7 +55,7 @@ pub(super) fn is_short(name: &str) -> bool {
 /// All of them; the long ones first, so that no worker is left with one at the end.
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
-    vec![
+    let mut tests = vec![
         test("install::control-uefi-usb", "control", |test, image| {
             install(test, image, UEFI_USB).map(drop)
         }),
@@ -151,7 +151,9 @@ pub(super) fn tests() -> Vec<Test> {
             let mut site = Site::new(test.role, image, BIOS_USB, |machine| machine, |_| {})?;
             truncated_medium(&mut site)
         }),
-    ]
+    ];
+    tests.extend(super::disks::tests());
+    tests
 }
 
 /// From bare metal to healthy.
@@ -161,7 +163,7 @@ fn install(test: &Test, image: &Image, case: Case) -> anyhow::Result<Site> {
     Ok(site)
 }
 
-fn finish(site: &mut Site) -> anyhow::Result<()> {
+pub(super) fn finish(site: &mut Site) -> anyhow::Result<()> {
     site.install(&mut |_| {}).context("install")?;
     let (_running, status) = site
         .start(&Boot::default(), &mut |_| {})
@@ -199,7 +201,7 @@ fn two_paths(test: &Test, image: &Image) -> anyhow::Result<()> {
 }
 
 /// The storage role's data group with another number of disks.
-fn data_disks(count: u32) -> Option<DiskNeed> {
+pub(super) fn data_disks(count: u32) -> Option<DiskNeed> {
     let set = roles::folder::read(&crate::images::workspace().join("roles")).ok()?;
     let role = &set.roles.get("storage")?.role;
     let mut need = role

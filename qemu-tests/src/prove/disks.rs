@@ -1,0 +1,313 @@
+//! What happens to disks: pulled, failing, swapped, full of somebody else's data, power gone between any two steps.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use run::event::{Event, Outcome};
+
+use super::machines::{BIOS_USB, Test, UEFI_USB, finish};
+use crate::images::Image;
+use crate::machine::{Attachment, Boot, Builder, Firmware, Patience, Running, device_id};
+use crate::node;
+use crate::scenario::{Site, refuses};
+
+pub(super) fn tests() -> Vec<Test> {
+    let test = |name, role, run| Test { name, role, run };
+    vec![
+        test("disks::pulled-during-install", "lb", pulled),
+        test("disks::errors-during-install", "lb", errors),
+        test("disks::foreign-labels", "lb", foreign_labels),
+        test("disks::every-step-cut", "lb", every_step),
+        test("disks::swapped-and-repaired", "lb", swapped),
+        test("disks::pool-kept", "storage", pool_kept),
+    ]
+}
+
+/// The load balancer with its disks behind a SAS controller, whose bays can be pulled while it runs.
+fn on_sas(mut machine: Builder) -> Builder {
+    for (index, name) in ["os0", "os1"].into_iter().enumerate() {
+        machine = machine.change(name, |disk| {
+            disk.attachment = Attachment::Sas;
+            disk.wwn = 0x5000_c500_6b00_0000 + 4 * index as u64;
+        });
+    }
+    machine
+}
+
+/// Waits for the end of an install that cannot succeed: says the reason, and what it said on the way.
+fn ends_with_a_reason(site: &mut Site, running: &mut Running) -> anyhow::Result<String> {
+    let mut said = Vec::new();
+    let ended = running.wait_for("end of the install", Patience::STEP, |event| match event {
+        Event::Failed { error, hint, .. } => {
+            said.push(error.clone());
+            said.extend(hint.clone());
+            None
+        }
+        Event::Ended { outcome, message } => {
+            said.push(message.clone());
+            Some(*outcome)
+        }
+        _ => None,
+    });
+    let outcome = site.explain(ended, running)?;
+    running.kill();
+    let said = said.join("\n");
+    ensure!(
+        matches!(outcome, Outcome::Failed | Outcome::Refused),
+        "it ended as {outcome:?} although one of its two disks is gone:\n{said}"
+    );
+    Ok(said)
+}
+
+/// One of the two OS disks is pulled while the root image is written. The install must not call itself done; with the
+/// disk back in its bay it is finished by starting it again.
+fn pulled(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
+    let boot = site.medium_boot();
+    let mut running = site.machine.boot(&boot)?;
+    let reached = running.wait_for("the root image", Patience::STEP, |event| match event {
+        Event::Started { step } if step.ends_with("image-slot-a") => Some(Ok(())),
+        Event::Ended { message, .. } => Some(Err(message.clone())),
+        _ => None,
+    });
+    if let Err(message) = site.explain(reached, &mut running)? {
+        bail!("the install ended before the root image: {message}");
+    }
+    running.qmp()?.device_del(&device_id("os1", 0))?;
+    let said = ends_with_a_reason(&mut site, &mut running)?;
+    drop(running);
+    ensure!(
+        said.contains("5000c5006b000004") || said.contains("LB-OS-1"),
+        "the disk is not named:\n{said}"
+    );
+    site.canary_is_untouched()?;
+    finish(&mut site).context("install again with the disk back in its bay")
+}
+
+/// A sector in the middle of the first slot cannot be written or read on one OS disk. The install stops and names the
+/// disk; with a good disk in that bay the next one succeeds.
+fn errors(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
+    let boot = Boot {
+        // Partition 3 begins after 1 MiB + 1 MiB + 1024 MiB; the root image is longer than 64 MiB.
+        bad_sectors: [("os1".to_owned(), (1026 + 64) * 2048)].into(),
+        ..site.medium_boot()
+    };
+    let mut running = site.machine.boot(&boot)?;
+    let said = ends_with_a_reason(&mut site, &mut running)?;
+    drop(running);
+    ensure!(
+        said.contains("5000c5006b000004") || said.contains("LB-OS-1"),
+        "the disk is not named:\n{said}"
+    );
+    site.canary_is_untouched()?;
+    site.machine.replace_disk("os1")?;
+    finish(&mut site).context("install again with a good disk")
+}
+
+/// Real labels, made by the real tools in the live system: arrays of every metadata version are wiped, a firmware RAID
+/// member is refused until the node file names it.
+fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let permit = |file: &mut roles::NodeFile| file.permit = None;
+    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, permit)?;
+    let boot = site.medium_boot();
+    let mut running = site.machine.boot(&boot)?;
+    let refused = running.wait_for("refusal without permit", Patience::BOOT, |event| {
+        matches!(event, Event::Ended { .. }).then_some(())
+    });
+    site.explain(refused, &mut running)?;
+    let disks = "/dev/disk/by-id/wwn-0x5000c5006b000000 /dev/disk/by-id/wwn-0x5000c5006b000004";
+    let partitions = disks
+        .split(' ')
+        .flat_map(|disk| [1, 2, 3].map(|number| format!("{disk}-part{number}")));
+    let partitions: Vec<String> = partitions.collect();
+    let mut script = String::from("set -eu; export IMSM_NO_PLATFORM=1; modprobe raid1; ");
+    for disk in disks.split(' ') {
+        script += &format!(
+            "printf 'size=2G\\nsize=2G\\nsize=2G\\n' | sfdisk --quiet --label gpt {disk}; "
+        );
+    }
+    script += "udevadm settle; ";
+    for (number, version) in ["0.90", "1.0", "1.2"].into_iter().enumerate() {
+        script += &format!(
+            "mdadm --create /dev/md/old{number} --run --metadata={version} --level=1 --raid-devices=2 \
+             --assume-clean {} {}; ",
+            partitions[number],
+            partitions[number + 3]
+        );
+    }
+    script += "udevadm settle; mkfs.ext4 -q -L old /dev/md/old0; sync";
+    run_in(&site, &mut running, &script)?;
+    // Pulling the plug leaves the arrays as running ones of a machine that died.
+    running.kill();
+    drop(running);
+
+    site.node.permit = node::node_file(test.role, "permit-labels", "").permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    finish(&mut site).context("install over arrays of metadata 0.90, 1.0 and 1.2")?;
+
+    // The same disks as members of a firmware RAID.
+    site.node.permit = None;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    let boot = site.medium_boot();
+    let mut running = site.machine.boot(&boot)?;
+    let refused = running.wait_for("refusal without permit", Patience::BOOT, |event| {
+        matches!(event, Event::Ended { .. }).then_some(())
+    });
+    site.explain(refused, &mut running)?;
+    let script = format!(
+        "set -eu; export IMSM_NO_PLATFORM=1; for disk in {disks}; do wipefs --all --quiet $disk-part* $disk; done; \
+         udevadm settle; \
+         mdadm --create /dev/md/imsm0 --run --metadata=imsm --raid-devices=2 {disks}; \
+         mdadm --create /dev/md/vol0 --run --level=1 --raid-devices=2 /dev/md/imsm0; udevadm settle; sync"
+    );
+    run_in(&site, &mut running, &script)?;
+    running.kill();
+    drop(running);
+    site.node.permit = node::node_file(test.role, "permit-imsm", "").permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    refuses(&mut site, &["firmware or hardware RAID", "destroy"])
+}
+
+/// Runs a script as root in a live or running system.
+fn run_in(site: &Site, running: &mut Running, script: &str) -> anyhow::Result<String> {
+    let answer = site
+        .shell
+        .run(
+            &format!("sudo sh -c '{}'", script.replace('\'', "'\\''")),
+            Duration::from_secs(300),
+        )
+        .with_context(|| format!("ssh to {}", running.name))?;
+    ensure!(
+        answer.status == 0,
+        "`{script}` ended with {}: {}{}",
+        answer.status,
+        answer.stdout,
+        answer.stderr
+    );
+    Ok(answer.stdout)
+}
+
+/// Power gone at every step boundary, each time going on with the same medium and permit.
+fn every_step(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
+    let boot = site.medium_boot();
+    let mut cuts = 0;
+    // The cut comes after one more step was begun than the last time.
+    for last in 1.. {
+        let mut running = site.machine.boot(&boot)?;
+        let mut started = 0;
+        let reached = running.wait_for("the next step", Patience::STEP, |event| match event {
+            Event::Started { step } => {
+                started = step
+                    .split('-')
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .unwrap_or(started);
+                (started >= last).then_some(Ok(false))
+            }
+            Event::Failed { error, .. } => Some(Err(error.clone())),
+            Event::Ended {
+                outcome: Outcome::Done,
+                ..
+            } => Some(Ok(true)),
+            Event::Ended { message, .. } => Some(Err(message.clone())),
+            _ => None,
+        });
+        let reached = site.explain(reached, &mut running)?;
+        running.kill();
+        drop(running);
+        site.canary_is_untouched()?;
+        match reached {
+            Ok(false) => cuts += 1,
+            Ok(true) => break,
+            Err(message) => bail!("after {cuts} power cuts, before step {last}: {message}"),
+        }
+    }
+    ensure!(cuts >= 10, "only {cuts} power cuts: the events changed?");
+    site.survives(Firmware::Bios, &[])
+        .with_context(|| format!("first boot after {cuts} power cuts"))
+}
+
+/// A dead OS disk is replaced by a blank one; the medium's repair brings the mirror back, and the machine then starts from
+/// the new disk alone.
+fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, UEFI_USB, on_sas, |_| {})?;
+    finish(&mut site)?;
+    site.machine.replace_disk("os1")?;
+    let mut permit = node::node_file(test.role, "permit-repair", "").permit;
+    if let Some(permit) = &mut permit {
+        permit.task = Some("repair".to_owned());
+    }
+    site.node.permit = permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    site.install(&mut |_| {}).context("repair")?;
+    let (mut running, _status) = site
+        .start(&Boot::default(), &mut |_| {})
+        .context("first boot after the repair")?;
+    // The mirror must be whole before its other half is pulled.
+    run_in(
+        &site,
+        &mut running,
+        "for second in $(seq 280); do grep -q '\\[UU\\]' /proc/mdstat && break; sleep 1; done; \
+         cat /proc/mdstat; grep -q '\\[UU\\]' /proc/mdstat; sync",
+    )?;
+    running.kill();
+    drop(running);
+    site.survives(Firmware::Uefi, &["os0"])
+        .context("the new disk alone")
+}
+
+/// A pool with a file in it: found again at the second boot, refused to another node, kept by `data = "keep"`.
+fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
+    const FILE: &str = "/var/srv/export/mail/letter";
+    let fewer = |mut machine: Builder| {
+        for index in 4..16 {
+            machine = machine.without(&format!("data{index}"));
+        }
+        machine
+    };
+    let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
+        file.disks.extend(super::machines::data_disks(4));
+    })?;
+    finish(&mut site)?;
+    let (mut running, _status) = site
+        .start(&Boot::default(), &mut |_| {})
+        .context("second boot")?;
+    let guid = run_in(
+        &site,
+        &mut running,
+        &format!("echo dear reader > {FILE}; sync; zpool get -H -o value guid tank"),
+    )?;
+    running.kill();
+    drop(running);
+
+    // Another node's install must not take it.
+    let own = site.node.clone();
+    site.node.node = "storage-9".to_owned();
+    site.node.permit = node::node_file(test.role, "permit-other", "").permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    refuses(&mut site, &[guid.trim(), "tank"]).context("another node's install")?;
+
+    // The node itself, with its data kept.
+    site.node = own;
+    site.node.storage.data = Some("keep".to_owned());
+    site.node.permit = node::node_file(test.role, "permit-keep", "").permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    site.install(&mut |_| {})
+        .context("install with the data kept")?;
+    for boot in ["first", "second"] {
+        let (mut running, _status) = site
+            .start(&Boot::default(), &mut |_| {})
+            .with_context(|| format!("{boot} boot with the kept pool"))?;
+        let text = run_in(&site, &mut running, &format!("cat {FILE}; sync"))?;
+        ensure!(text == "dear reader\n", "the letter reads `{text}`");
+    }
+    Ok(())
+}
