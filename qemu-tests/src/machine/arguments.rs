@@ -446,11 +446,11 @@ mod tests {
         let paths = of("drive=data9,");
         assert_eq!(paths.len(), 2);
         assert!(
-            paths[0].starts_with("scsi-hd,bus=sas1a.0,scsi-id=3,"),
+            paths[0].starts_with("scsi-hd,bus=sas1a.0,scsi-id=1,"),
             "{paths:?}"
         );
         assert!(
-            paths[1].starts_with("scsi-hd,bus=sas1b.0,scsi-id=3,"),
+            paths[1].starts_with("scsi-hd,bus=sas1b.0,scsi-id=1,"),
             "{paths:?}"
         );
         assert!(
@@ -458,7 +458,7 @@ mod tests {
                 |path| path.contains("wwn=0x5000cca261280e8c,") && path.contains("share-rw=on")
             )
         );
-        assert_eq!(of("mptsas1068").len(), 6);
+        assert_eq!(of("mptsas1068").len(), 4);
     }
 
     #[test]

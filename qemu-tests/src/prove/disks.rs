@@ -235,7 +235,7 @@ fn every_step(test: &Test, image: &Image) -> anyhow::Result<()> {
 /// A dead OS disk is replaced by a blank one; the medium's repair brings the mirror back, and the machine then starts from
 /// the new disk alone.
 fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let mut site = Site::new(test.role, image, UEFI_USB, on_sas, |_| {})?;
+    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
     finish(&mut site)?;
     site.machine.replace_disk("os1")?;
     let mut permit = node::node_file(test.role, "permit-repair", "").permit;
@@ -258,7 +258,7 @@ fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
     )?;
     running.kill();
     drop(running);
-    site.survives(Firmware::Uefi, &["os0"])
+    site.survives(Firmware::Bios, &["os0"])
         .context("the new disk alone")
 }
 

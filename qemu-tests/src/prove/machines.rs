@@ -83,6 +83,7 @@ pub(super) fn tests() -> Vec<Test> {
             site.survives(Firmware::Bios, &["os0"])
         }),
         test("install::storage-two-paths", "storage", two_paths),
+        test("install::storage-full-chassis", "storage", full_chassis),
         test(
             "install::production-uefi-usb",
             "production",
@@ -181,21 +182,37 @@ fn interrupted(test: &Test, image: &Image) -> anyhow::Result<()> {
     finish(&mut site).context("install again after it was interrupted")
 }
 
-/// Every SAS disk over two controllers: one disk each, not two.
+/// Every SAS disk, eighteen of them, over two controllers: one disk each, not two.
 fn two_paths(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let fewer = |mut machine: crate::machine::Builder| {
-        // Sixteen disks on two paths each take the emulated machine minutes to find.
-        for index in 4..16 {
-            machine = machine.without(&format!("data{index}"));
-        }
+    let both = |machine: crate::machine::Builder| {
         machine.change_each(|disk| {
             if disk.attachment == Attachment::Sas {
                 disk.attachment = Attachment::SasTwoPaths;
             }
         })
     };
-    let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
-        file.disks.extend(data_disks(4));
+    let mut site = Site::new(test.role, image, UEFI_USB, both, |_| {})?;
+    finish(&mut site)
+}
+
+/// The full chassis: 36 data disks, log and cache.
+fn full_chassis(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let more = |mut machine: crate::machine::Builder| {
+        for index in 16..36_u64 {
+            let disk = Disk::sata(
+                &format!("data{index}"),
+                "HUH728080AL5200",
+                &format!("VJGR{index:02}DX"),
+                0x5000_cca2_6128_0e68 + index * 4,
+                8_001_563_222_016,
+                crate::machine::Rotation::Spinning(7200),
+            );
+            machine = machine.disk(disk.attached(Attachment::Sas).made_by("HGST"));
+        }
+        machine
+    };
+    let mut site = Site::new(test.role, image, UEFI_USB, more, |file| {
+        file.disks.extend(data_disks(36));
     })?;
     finish(&mut site)
 }
