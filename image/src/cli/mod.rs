@@ -2,6 +2,8 @@
 
 mod build;
 
+pub use build::cache_folder;
+
 use std::io::Write;
 use std::process::ExitCode;
 
