@@ -43,9 +43,21 @@ const BIOS_CD: Case = Case {
     node: NodePlace::Stick,
 };
 
-/// What every run proves. The others take longer than CI has on two cores, or have not been seen to pass yet
-/// (docs/testing.md says which); `--all` or a filter runs them.
-const SHORT: [&str; 1] = ["install::control-uefi-usb"];
+/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, an install that is cut off, a
+/// refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+const SHORT: [&str; 11] = [
+    "install::storage-uefi-usb",
+    "install::backup-uefi-cd",
+    "install::control-uefi-usb",
+    "install::lb-uefi-cd",
+    "install::production-uefi-usb",
+    "install::standalone-uefi-cd",
+    "install::database-uefi-usb",
+    "install::galera-uefi-cd",
+    "install::control-bios-cd",
+    "fault::interrupted",
+    "refuse::typo",
+];
 
 /// Whether a run without `--all` has this test.
 pub(super) fn is_short(name: &str) -> bool {
