@@ -68,6 +68,12 @@ pub(super) fn is_short(name: &str) -> bool {
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
     let mut tests = vec![
+        test("install::storage-uefi-usb", "storage", |test, image| {
+            install(test, image, UEFI_USB).map(drop)
+        }),
+        test("install::backup-uefi-cd", "backup", |test, image| {
+            install(test, image, UEFI_CD).map(drop)
+        }),
         test("install::control-uefi-usb", "control", |test, image| {
             install(test, image, UEFI_USB).map(drop)
         }),
@@ -81,12 +87,6 @@ pub(super) fn tests() -> Vec<Test> {
                 site.survives(Firmware::Uefi, &["os0"])
             },
         ),
-        test("install::storage-uefi-usb", "storage", |test, image| {
-            install(test, image, UEFI_USB).map(drop)
-        }),
-        test("install::backup-uefi-cd", "backup", |test, image| {
-            install(test, image, UEFI_CD).map(drop)
-        }),
         test("fault::interrupted", "lb", interrupted),
         test("install::lb-uefi-cd", "lb", |test, image| {
             let mut site = install(test, image, UEFI_CD)?;
@@ -263,4 +263,21 @@ fn typo(test: &Test, image: &Image) -> anyhow::Result<()> {
         &mut site,
         &["inital_sync", "initial_sync", &format!(":{line}:1")],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_tier_has_every_role_and_no_mistyped_name() {
+        let all = tests();
+        for name in SHORT {
+            assert!(all.iter().any(|test| test.name == name), "{name}");
+        }
+        for role in crate::machines::ROLES {
+            let start = format!("install::{role}-uefi");
+            assert!(SHORT.iter().any(|name| name.starts_with(&start)), "{role}");
+        }
+    }
 }
