@@ -83,10 +83,7 @@ pub fn survey(
         .map(|permit| permit.id.as_str())
         .unwrap_or_default();
     let seed = Seed::new(&[&node.node, &serial, permit]);
-    let choices = Choices {
-        allowed: sources.destroy.clone(),
-        keep_data: sources.keep_data,
-    };
+    let choices = choices(sources, &node)?;
     let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices)?;
     let context = Context {
         inventory,
@@ -105,6 +102,25 @@ pub fn survey(
         plan,
         context,
         node,
+    })
+}
+
+/// What the node file and the command line say together: either may allow or keep, neither takes back.
+fn choices(sources: &Sources, node: &NodeFile) -> anyhow::Result<Choices> {
+    let keep = match node.storage.data.as_deref() {
+        None | Some("new") => false,
+        Some("keep") => true,
+        Some(other) => bail!("storage.data is `{other}`\nhint: one of: new, keep"),
+    };
+    let mut allowed = node.storage.destroy.clone();
+    for key in &sources.destroy {
+        if !allowed.contains(key) {
+            allowed.push(key.clone());
+        }
+    }
+    Ok(Choices {
+        allowed,
+        keep_data: keep || sources.keep_data,
     })
 }
 
@@ -154,4 +170,41 @@ fn image_file(system: &dyn System, path: &Utf8Path) -> anyhow::Result<RootImage>
         sha256: hex::encode(Sha256::digest(&content)),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(destroy: &[&str], keep_data: bool) -> Sources {
+        Sources {
+            node: None,
+            roles: "roles".into(),
+            inventory: None,
+            root_image: None,
+            destroy: destroy.iter().map(ToString::to_string).collect(),
+            keep_data,
+        }
+    }
+
+    fn node(storage: &str) -> NodeFile {
+        let text = format!("format = 1\nnode = \"ctl1\"\nrole = \"control\"\n[storage]\n{storage}");
+        roles::parse::node_file("node.toml", &text, None).unwrap()
+    }
+
+    #[test]
+    fn node_file_and_command_line_add_up() {
+        for (storage, destroy, keep, allowed, kept) in [
+            ("", &[][..], false, &[][..], false),
+            ("data = \"new\"", &[], false, &[], false),
+            ("data = \"keep\"", &[], false, &[], true),
+            ("data = \"new\"", &[], true, &[], true),
+            ("destroy = [\"a\"]", &["b", "a"], false, &["a", "b"], false),
+            ("", &["b"], false, &["b"], false),
+        ] {
+            let choices = choices(&sources(destroy, keep), &node(storage)).unwrap();
+            assert_eq!(choices.allowed, allowed, "{storage}");
+            assert_eq!(choices.keep_data, kept, "{storage}");
+        }
+    }
 }
