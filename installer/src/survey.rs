@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
-use firmware::Inventory;
+use firmware::{Finding, Inventory};
 use plan::{Choices, Plan, RootImage, Seed};
 use roles::{NodeFile, folder::RoleSet};
 use run::{
@@ -13,7 +13,7 @@ use run::{
 use sha2::{Digest, Sha256};
 use system::System;
 
-use crate::arguments::Sources;
+use crate::{arguments::Sources, findings, inventory};
 
 /// Everything an install needs.
 pub struct Survey {
@@ -23,6 +23,8 @@ pub struct Survey {
     pub context: Context,
     /// The node file.
     pub node: NodeFile,
+    /// How the machine differs from the reference, worst first, waivers applied.
+    pub findings: Vec<Finding>,
 }
 
 /// What the initrd found; absent outside of a Rackwright system.
@@ -84,7 +86,17 @@ pub fn survey(
         .unwrap_or_default();
     let seed = Seed::new(&[&node.node, &serial, permit]);
     let choices = choices(sources, &node)?;
-    let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices)?;
+    let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices);
+    let judged = findings::judge(&node, &inventory, plan.is_ok())?;
+    for line in judged.useless_waivers {
+        tell(&line);
+    }
+    // What the machine lacks often explains why there is no plan.
+    let plan = plan.inspect_err(|_| {
+        for line in findings::lines(&judged.findings) {
+            tell(&line);
+        }
+    })?;
     let context = Context {
         inventory,
         node_file: text.text,
@@ -102,6 +114,7 @@ pub fn survey(
         plan,
         context,
         node,
+        findings: judged.findings,
     })
 }
 
@@ -154,12 +167,13 @@ fn node_file(
 
 fn inventory(system: &dyn System, sources: &Sources) -> anyhow::Result<Inventory> {
     match &sources.inventory {
+        Some(path) if path.as_str().ends_with(".tar.zst") => inventory::replay(path),
         Some(path) => {
             let content = system.read(path)?;
             serde_json::from_slice(&content)
                 .with_context(|| format!("`{path}` is not a saved inventory"))
         }
-        None => Ok(crate::inventory::probe(Utf8Path::new("/"))),
+        None => Ok(inventory::probe(Utf8Path::new("/"))),
     }
 }
 
