@@ -75,6 +75,7 @@ pub fn survey(
             node.role
         );
     }
+    boot_files_are_there(system, facts.as_ref())?;
     let Some(folder) = roles.roles.get(&node.role) else {
         bail!("there is no role `{}` in `{}`", node.role, sources.roles);
     };
@@ -116,6 +117,22 @@ pub fn survey(
         node,
         findings: judged.findings,
     })
+}
+
+/// The installed machine starts with the medium's kernel and initrd: without them nothing may be wiped.
+fn boot_files_are_there(system: &dyn System, facts: Option<&BootFacts>) -> anyhow::Result<()> {
+    if !facts.is_some_and(|facts| matches!(facts.mode, Mode::Install | Mode::Rescue)) {
+        return Ok(());
+    }
+    for path in [run::context::KERNEL, run::context::INITRD] {
+        if !system.exists(Utf8Path::new(path)) {
+            bail!(
+                "the medium brought no `{path}` for the installed machine\n\
+                 hint: write the medium again; for a network boot, serve what `rackwright pxe` makes"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What the node file and the command line say together: either may allow or keep, neither takes back.
