@@ -30,6 +30,8 @@ enum Command {
     Inspect(Inspect),
     /// Write what a network boot needs beside kernel and initrd
     Pxe(Pxe),
+    /// Show the server that a capture was taken of
+    Inventory(Inventory),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -47,6 +49,18 @@ struct Inspect {
     /// Read every file and compare its sha256
     #[arg(long)]
     verify: bool,
+}
+
+#[derive(Debug, Args)]
+struct Inventory {
+    /// Capture, as `rackwright-installer inventory --capture` writes it
+    file: Utf8PathBuf,
+    /// Compare with this role's reference hardware
+    #[arg(long)]
+    role: Option<String>,
+    /// As JSON; with a role `{"findings", "inventory"}`
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +145,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Build(arguments) => build::run(*arguments),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Pxe(arguments) => pxe(&arguments),
+        Command::Inventory(arguments) => inventory(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }
@@ -162,6 +177,34 @@ fn inspect(arguments: &Inspect) -> Result<u8> {
     writeln!(out, "packages  {}", manifest.packages.len())?;
     for (name, file) in &manifest.files {
         writeln!(out, "{:>12}  {}  {name}", file.size, file.sha256)?;
+    }
+    Ok(0)
+}
+
+/// What a server showed, judged far away from it.
+fn inventory(arguments: &Inventory) -> Result<u8> {
+    let inventory = firmware::capture::open(&arguments.file)?.inventory();
+    let findings = match &arguments.role {
+        Some(role) => Some(firmware::compare(
+            &firmware::Reference::built_in()?,
+            role,
+            &inventory,
+        )),
+        None => None,
+    };
+    let mut out = std::io::stdout().lock();
+    match (arguments.json, findings) {
+        (true, None) => writeln!(out, "{}", serde_json::to_string_pretty(&inventory)?)?,
+        (true, Some(findings)) => {
+            let both = serde_json::json!({"findings": findings, "inventory": inventory});
+            writeln!(out, "{}", serde_json::to_string_pretty(&both)?)?;
+        }
+        (false, findings) => {
+            write!(out, "{}", firmware::report::text(&inventory))?;
+            if let Some(findings) = findings {
+                write!(out, "\n{}", firmware::report::findings(&findings))?;
+            }
+        }
     }
     Ok(0)
 }
