@@ -31,6 +31,7 @@ fn facts(mode: BootMode, role: &str) -> BootFacts {
             uuid: "6f1c7f0e-0d0f-4a1c-9d0a-2f6b2f3b9a11".to_owned(),
             kind: "xfs".to_owned(),
         }],
+        multipath: Vec::new(),
         accounts: None,
     }
 }

@@ -2,6 +2,8 @@
 
 mod build;
 
+pub use build::cache_folder;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -207,24 +209,16 @@ fn inventory(arguments: &Inventory) -> Result<u8> {
     Ok(0)
 }
 
-/// The root, and kernel and initrd for the installed machine, as an archive that the boot loader loads behind the initrd.
 fn pxe(arguments: &Pxe) -> Result<u8> {
-    let manifest = Manifest::read(&arguments.image)?;
-    manifest.verify(&arguments.image)?;
-    let mut archive = crate::initrd::cpio::Archive::default();
-    for (name, path) in [
-        ("root.squashfs", "root.squashfs"),
-        ("vmlinuz", "rackwright/boot/vmlinuz"),
-        ("initrd.zst", "rackwright/boot/initrd.zst"),
-    ] {
-        archive.file(path, 0o644, fs_err::read(arguments.image.join(name))?);
-    }
-    if let Some(path) = &arguments.node {
-        let text = build::node_text(path, None, std::slice::from_ref(&manifest.role))?;
-        archive.file("rackwright/node.toml", 0o600, text);
-    }
+    let role = Manifest::read(&arguments.image)?.role;
+    let node = arguments
+        .node
+        .as_ref()
+        .map(|path| build::node_text(path, None, &[role]))
+        .transpose()?;
+    let archive = crate::pxe::archive(&arguments.image, node.as_deref())?;
     let temporary = arguments.file.with_extension("new");
-    fs_err::write(&temporary, archive.bytes(manifest.epoch))?;
+    fs_err::write(&temporary, archive)?;
     fs_err::rename(&temporary, &arguments.file)?;
     Ok(0)
 }

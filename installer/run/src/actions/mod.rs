@@ -134,8 +134,9 @@ impl Act<'_> {
                 hostid,
                 machine_id,
                 mounts,
+                multipath,
                 ..
-            } => self.write_state(hostid, machine_id, mounts),
+            } => self.write_state(hostid, machine_id, mounts, multipath),
             Action::FinishInstall { .. } => self.finish_install(),
         }
     }

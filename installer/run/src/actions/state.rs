@@ -48,6 +48,7 @@ impl Act<'_> {
         hostid: &str,
         machine_id: &str,
         mounts: &[Mount],
+        multipath: &[String],
     ) -> Result<(), ActionError> {
         let state = state_mount();
         let write =
@@ -56,11 +57,14 @@ impl Act<'_> {
         write("node.toml", self.context.node_file.as_bytes(), 0o600)?;
         write("machine-id", format!("{machine_id}\n").as_bytes(), 0o444)?;
         write("hostid", format!("{hostid}\n").as_bytes(), 0o644)?;
-        let mounts = serde_json::to_vec_pretty(mounts).map_err(|error| ActionError::Other {
+        let wrong = |error: serde_json::Error| ActionError::Other {
             message: error.to_string(),
             hint: None,
-        })?;
+        };
+        let mounts = serde_json::to_vec_pretty(mounts).map_err(wrong)?;
         write("mounts.json", &mounts, 0o644)?;
+        let multipath = serde_json::to_vec_pretty(multipath).map_err(wrong)?;
+        write("multipath.json", &multipath, 0o644)?;
         self.system.make_directory(&state.join("etc"))?;
         self.host_keys(&state.join("ssh"))
     }
