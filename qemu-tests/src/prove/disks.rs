@@ -173,7 +173,7 @@ fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
 }
 
 /// Runs a script as root in a live or running system.
-fn run_in(site: &Site, running: &mut Running, script: &str) -> anyhow::Result<String> {
+pub(super) fn run_in(site: &Site, running: &mut Running, script: &str) -> anyhow::Result<String> {
     let answer = site
         .shell
         .run(

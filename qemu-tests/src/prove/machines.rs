@@ -94,7 +94,11 @@ pub(super) fn tests() -> Vec<Test> {
             site.survives(Firmware::Bios, &["os1"])?;
             site.survives(Firmware::Bios, &["os0"])
         }),
-        test("install::storage-two-paths", "storage", two_paths),
+        test(
+            "install::storage-two-paths",
+            "storage",
+            super::paths::two_paths,
+        ),
         test("install::storage-full-chassis", "storage", full_chassis),
         test(
             "install::production-uefi-usb",
@@ -192,19 +196,6 @@ fn interrupted(test: &Test, image: &Image) -> anyhow::Result<()> {
     site.is_incomplete()
         .context("first boot of an interrupted install")?;
     finish(&mut site).context("install again after it was interrupted")
-}
-
-/// Every SAS disk, eighteen of them, over two controllers: one disk each, not two.
-fn two_paths(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let both = |machine: crate::machine::Builder| {
-        machine.change_each(|disk| {
-            if disk.attachment == Attachment::Sas {
-                disk.attachment = Attachment::SasTwoPaths;
-            }
-        })
-    };
-    let mut site = Site::new(test.role, image, UEFI_USB, both, |_| {})?;
-    finish(&mut site)
 }
 
 /// The full chassis: 36 data disks, log and cache.

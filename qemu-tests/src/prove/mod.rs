@@ -3,6 +3,7 @@
 mod disks;
 mod fast;
 mod machines;
+mod paths;
 mod report;
 
 use std::io::Write as _;
