@@ -146,7 +146,7 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
         checks.extend(health::evaluate(&wanted, &seen));
     }
     Status {
-        node: node_name(system),
+        node: node_name(system).or_else(|| rendered_name(system, mode)),
         role: facts
             .as_ref()
             .map_or_else(|| "unknown".to_owned(), |facts| facts.root.role.clone()),
@@ -220,6 +220,15 @@ fn node_name(system: &dyn System) -> Option<String> {
     let text = read(system, NODE_FILE)?;
     let table: toml::Table = toml::from_str(&text).ok()?;
     Some(table.get("node")?.as_str()?.to_owned())
+}
+
+/// The node file is root's; `/etc/hostname` was rendered from it and anyone may read it.
+fn rendered_name(system: &dyn System, mode: Mode) -> Option<String> {
+    let text = (mode == Mode::Run)
+        .then(|| read(system, "/etc/hostname"))
+        .flatten()?;
+    let name = text.trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn disks(system: &dyn System) -> Vec<Disk> {
