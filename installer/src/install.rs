@@ -18,7 +18,7 @@ use system::{Command, System};
 use crate::{
     apply,
     arguments::Sources,
-    output,
+    output, repair,
     survey::{self, Survey},
 };
 
@@ -93,12 +93,16 @@ fn prepare(
         destroy: Vec::new(),
         keep_data: false,
     };
-    let mut survey = survey::survey(system, &sources, &mut |line| {
+    let mut tell = |line: &str| {
         consoles.tell(Event::Warned {
             step: None,
             message: line.to_owned(),
         });
-    })?;
+    };
+    let mut survey = match repair::permitted(system, &mut tell)? {
+        Some(survey) => survey,
+        None => survey::survey(system, &sources, &mut tell)?,
+    };
     if let Ok(json) = serde_json::to_vec_pretty(&survey.context.inventory) {
         system
             .write(

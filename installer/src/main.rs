@@ -7,6 +7,7 @@ mod install;
 mod inventory;
 mod output;
 mod plan;
+mod repair;
 mod survey;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Task::Inventory(options) => inventory::run(&options, json),
         Task::Plan(options) => plan::run(&Live, &options, json),
         Task::Apply(options) => apply::run(&Live, &options, json),
+        Task::Repair(options) => repair::run(&Live, &options, json),
         Task::Install => Ok(install::run(&Live)),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),

@@ -95,6 +95,15 @@ fn nothing_is_installed_outside_of_the_live_system() {
 }
 
 #[test]
+fn nothing_is_repaired_outside_of_our_systems() {
+    let folder = folder();
+    insta::assert_snapshot!(run(
+        folder.path(),
+        &["repair", "--dry-run", "--roles", "ROLES"]
+    ));
+}
+
+#[test]
 fn an_unknown_command() {
     insta::assert_snapshot!(run(folder().path(), &["instal"]));
 }

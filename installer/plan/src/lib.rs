@@ -12,6 +12,7 @@ pub mod make;
 mod md;
 mod os;
 pub mod paths;
+pub mod repair;
 pub mod seed;
 pub mod select;
 pub mod size;

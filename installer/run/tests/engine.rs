@@ -128,7 +128,7 @@ fn refused_before_the_first_write() {
             |machine| {
                 machine.plan.steps.pop();
             },
-            "the plan does not end with its one `finish-install` step",
+            "the plan does not end with its one `finish-install` or `finish-repair` step",
         ),
         (
             |machine| {

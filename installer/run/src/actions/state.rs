@@ -33,6 +33,7 @@ impl Act<'_> {
             role: self.context.role.clone(),
             version: self.context.version.clone(),
             slots,
+            repairs: Vec::new(),
         })
     }
 
@@ -61,6 +62,8 @@ impl Act<'_> {
             hint: None,
         })?;
         write("mounts.json", &mounts, 0o644)?;
+        // What a repair compares the machine with.
+        self.write_record(self.plan)?;
         self.system.make_directory(&state.join("etc"))?;
         self.host_keys(&state.join("ssh"))
     }

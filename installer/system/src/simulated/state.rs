@@ -65,6 +65,10 @@ pub(super) struct State {
     pub live_files: Files,
     pub mounts: Vec<Mount>,
     pub imported: BTreeSet<String>,
+    /// Of these, the ones that were imported below another root.
+    pub altroot: BTreeSet<String>,
+    /// What each pool knows of its devices.
+    pub pools: BTreeMap<String, Vec<PoolLeaf>>,
     pub datasets: BTreeSet<String>,
     pub consoles: BTreeMap<Utf8PathBuf, Vec<u8>>,
     pub urls: BTreeMap<String, Vec<u8>>,
@@ -125,6 +129,13 @@ pub(super) struct FileSystemRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PoolRecord {
     pub pool: String,
+    pub guid: u64,
+}
+
+/// A device as its pool remembers it.
+pub(super) struct PoolLeaf {
+    pub guid: u64,
+    pub path: String,
 }
 
 /// Where each kind of record lies.
@@ -156,8 +167,18 @@ impl State {
         self.arrays.clear();
         self.mounts.clear();
         self.imported.clear();
+        self.altroot.clear();
         self.live_files.clear();
         self.allowed = None;
+    }
+
+    /// A disk is pulled: arrays go on without it.
+    pub fn remove_disk(&mut self, name: &str) {
+        let gone = self.partition_names(name);
+        for array in self.arrays.values_mut() {
+            array.members.retain(|member| !gone.contains(member));
+        }
+        self.disks.remove(name);
     }
 
     pub fn swap_names(&mut self, one: &str, other: &str) {
@@ -173,6 +194,14 @@ impl State {
     /// `/dev/sda1` to `sda1`; `/dev/md/os` to the array's kernel name.
     pub fn node_name(&self, device: &Utf8Path) -> Option<String> {
         let name = device.as_str().strip_prefix("/dev/")?;
+        if let Some(uuid) = name.strip_prefix("disk/by-partuuid/") {
+            let disks: Vec<String> = self.disks.keys().cloned().collect();
+            let mut partitions = disks.iter().flat_map(|disk| self.partition_names(disk));
+            return partitions.find(|name| {
+                self.partition(name)
+                    .is_some_and(|(_, entry)| plain(&entry.uuid) == plain(uuid))
+            });
+        }
         self.node_size(name).map(|_| name.to_owned())
     }
 

@@ -52,7 +52,23 @@ pub(super) fn read(state: &State, path: &Utf8Path) -> Option<String> {
         "device/serial" => Some(format!("{}\n", disk?.serial.as_ref()?)),
         "md/degraded" => {
             let array = state.arrays.get(name)?;
-            Some(format!("{}\n", array.record.devices - array.members.len()))
+            let missing = array.record.devices.saturating_sub(array.members.len());
+            Some(format!("{missing}\n"))
+        }
+        attribute if attribute.starts_with("md/dev-") => {
+            let array = state.arrays.get(name)?;
+            let (member, what) = attribute.strip_prefix("md/dev-")?.split_once('/')?;
+            let place = array.members.iter().position(|other| other == member)?;
+            let (member, slot) = if place < array.record.devices {
+                ("in_sync", place.to_string())
+            } else {
+                ("spare", "none".to_owned())
+            };
+            match what {
+                "state" => Some(format!("{member}\n")),
+                "slot" => Some(format!("{slot}\n")),
+                _ => None,
+            }
         }
         "partition" => state.partition(name).map(|_| "1\n".to_owned()),
         "uevent" => {
