@@ -143,3 +143,106 @@ fn choose(
         None => Err(RecordedError::Nowhere),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use firmware::inventory::{Disk, DiskId};
+    use plan::step::PlannedDisk;
+    use roles::role::Purpose;
+
+    use super::*;
+
+    fn prior(node: &str, disks: &[&str], state: Progress) -> Prior {
+        let disk = |id: &&str| PlannedDisk {
+            id: DiskId((*id).into()),
+            group: "os".into(),
+            purpose: Purpose::Os,
+            bay: None,
+            model: None,
+            serial: None,
+            wwn: None,
+            size: 1,
+            holds: vec![],
+        };
+        let plan = Plan {
+            node: node.into(),
+            role: "lb".into(),
+            inventory: String::new(),
+            steps: vec![],
+            notes: vec![],
+            disks: disks.iter().map(disk).collect(),
+            guards: vec![],
+        };
+        Prior {
+            array: node.into(),
+            install: Some(InstallState {
+                state,
+                permit: None,
+                plan: String::new(),
+                role: "lb".into(),
+                version: "1".into(),
+                slots: Default::default(),
+                repairs: vec![],
+            }),
+            journal: vec![],
+            plan: Some(serde_json::to_vec(&plan).unwrap()),
+            node_file: None,
+        }
+    }
+
+    #[test]
+    fn which_system_is_the_machines_own() {
+        let inventory = Inventory {
+            disks: ["a", "b", "x"]
+                .map(|id| Disk {
+                    id: DiskId(id.into()),
+                    ..Disk::default()
+                })
+                .to_vec(),
+            ..Inventory::default()
+        };
+        let own = || prior("lb1", &["a", "b"], Progress::Installed);
+        // Half of another machine's pair.
+        let other = || prior("lb2", &["x", "y"], Progress::Installed);
+        let without_plan = || Prior {
+            plan: None,
+            ..own()
+        };
+        let choose = |priors: Vec<Prior>, node: Option<&str>| {
+            choose(priors, &inventory, node)
+                .map(|recorded| recorded.plan.node)
+                .map_err(|error| error.to_string().lines().next().unwrap().to_owned())
+        };
+        let refused = |text: &str| Err(text.to_owned());
+        assert_eq!(choose(vec![own()], None), Ok("lb1".into()));
+        assert_eq!(choose(vec![own()], Some("lb1")), Ok("lb1".into()));
+        assert_eq!(choose(vec![other(), own()], None), Ok("lb1".into()));
+        assert_eq!(choose(vec![other(), own()], Some("lb1")), Ok("lb1".into()));
+        assert_eq!(
+            choose(vec![own()], Some("lb3")),
+            refused("the disks hold node `lb1`, the node file is for `lb3`")
+        );
+        assert_eq!(
+            choose(
+                vec![other(), prior("lb1", &["a", "c"], Progress::Installed)],
+                None
+            ),
+            refused("the disks hold several installed systems: lb2, lb1")
+        );
+        assert_eq!(
+            choose(vec![], None),
+            refused("no installed system was found on the disks of this machine")
+        );
+        assert_eq!(
+            choose(vec![without_plan()], None),
+            refused("the installed system did not record its plan")
+        );
+        assert_eq!(
+            choose(
+                vec![prior("lb1", &["a", "b"], Progress::Incomplete)],
+                Some("lb1")
+            ),
+            refused("the install of `lb1` did not finish")
+        );
+    }
+}

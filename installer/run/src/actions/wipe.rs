@@ -163,7 +163,14 @@ impl Act<'_> {
             let (Some(source), Some(target)) = (words.next(), words.next()) else {
                 continue;
             };
-            if source == path.as_str() {
+            // Mapped devices are mounted by their names under /dev/mapper, which are links.
+            let same = source == path.as_str()
+                || (source.starts_with("/dev/mapper/")
+                    && self
+                        .system
+                        .resolve(Utf8Path::new(source))
+                        .is_ok_and(|node| node == path));
+            if same {
                 return Err(ActionError::with_hint(
                     format!("`{path}` is mounted at `{target}`"),
                     format!("look at what is there; if it is not needed: `umount {target}`"),
@@ -212,9 +219,30 @@ impl Act<'_> {
                     .arg(path.as_str()),
             );
         }
+        if holder.starts_with("bcache") {
+            self.warn(format!("cache `{holder}` is stopped"));
+            return self.stop_bcache(holder);
+        }
         Err(ActionError::with_hint(
             format!("`/dev/{holder}` holds the disk and is of a kind that is not known here"),
             "stop it by hand, then start again",
+        ))
+    }
+
+    /// bcache has no program of its own (Documentation/admin-guide/bcache.rst, `stop`).
+    fn stop_bcache(&mut self, holder: &str) -> Result<(), ActionError> {
+        const TRIES: u32 = 10;
+        let attributes = identity::attributes(holder);
+        self.system.emit(&attributes.join("bcache/stop"), b"1\n");
+        for _ in 0..TRIES {
+            if !self.system.exists(&attributes) {
+                return Ok(());
+            }
+            self.system.sleep(std::time::Duration::from_secs(1));
+        }
+        Err(ActionError::with_hint(
+            format!("`/dev/{holder}` does not stop"),
+            "is something on it still in use? look at `lsblk`",
         ))
     }
 }

@@ -115,13 +115,23 @@ impl Machine {
 
     /// An installed machine that was healthy once.
     pub fn installed() -> Self {
-        let machine = Self::new();
-        assert_eq!(machine.execute(&machine.simulated).0, Outcome::Done);
-        let mut state = machine.install_state().unwrap();
-        state.state = Progress::Installed;
-        machine.put_install_state(&state);
-        machine.reboot();
-        machine
+        // Installed once, as the tests begin here many times.
+        static INSTALLED: LazyLock<Machine> = LazyLock::new(|| {
+            let machine = Machine::new();
+            assert_eq!(machine.execute(&machine.simulated).0, Outcome::Done);
+            let mut state = machine.install_state().unwrap();
+            state.state = Progress::Installed;
+            machine.put_install_state(&state);
+            machine.reboot();
+            machine
+        });
+        Self {
+            simulated: INSTALLED.simulated.copy(),
+            plan: INSTALLED.plan.clone(),
+            context: INSTALLED.context.clone(),
+            image: INSTALLED.image.clone(),
+            canary: INSTALLED.canary.clone(),
+        }
     }
 
     /// Pulls a disk and puts another, which looks used, into its bay; it gets the same kernel name.

@@ -142,6 +142,21 @@ impl Simulated {
         self.state().power_cycle();
     }
 
+    /// Adds a mapped device, such as `dm-0`, on other nodes.
+    pub fn add_mapping(&self, name: &str, under: &[&str]) {
+        let under = under.iter().map(ToString::to_string).collect();
+        self.state().mappings.insert(name.to_owned(), under);
+    }
+
+    /// A machine of its own that is as this one is now.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.state().clone();
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
     /// Pulls a disk.
     pub fn remove_disk(&self, name: &str) {
         self.state().remove_disk(name);

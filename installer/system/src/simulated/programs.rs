@@ -37,6 +37,15 @@ pub(super) fn run(state: &mut State, command: &Command) -> Answer {
         "zpool" => zpool(state, &arguments),
         "zfs" => zfs(state, &arguments),
         "grub-install" => grub_install(state, &arguments),
+        // dmsetup remove --retry /dev/dm-0
+        "dmsetup" => {
+            let name = node(state, arguments.last().copied().unwrap_or_default())?;
+            if let Some(user) = state.users(&name).first() {
+                return Err(fail(format!("device {name} is in use by {user}")));
+            }
+            state.mappings.remove(&name);
+            Ok(String::new())
+        }
         "ssh-keygen" => ssh_keygen(state, &arguments),
         program if program.starts_with("mkfs.") => {
             make_file_system(state, &program[5..], &arguments)

@@ -52,9 +52,11 @@ impl SimulatedDisk {
 
 pub(super) type Files = BTreeMap<Utf8PathBuf, (Vec<u8>, u32)>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct State {
     pub disks: BTreeMap<String, SimulatedDisk>,
+    /// Mapped devices (LVM, multipath) by kernel name, with what they lie on.
+    pub mappings: BTreeMap<String, Vec<String>>,
     /// Content of arrays by plain UUID; valid while the members carry the superblock.
     pub array_bytes: BTreeMap<String, Sparse>,
     /// Assembled arrays by kernel name.
@@ -80,6 +82,7 @@ pub(super) struct State {
     pub clock: Duration,
 }
 
+#[derive(Clone)]
 pub(super) struct Mount {
     pub target: Utf8PathBuf,
     pub node: String,
@@ -133,6 +136,7 @@ pub(super) struct PoolRecord {
 }
 
 /// A device as its pool remembers it.
+#[derive(Clone)]
 pub(super) struct PoolLeaf {
     pub guid: u64,
     pub path: String,
@@ -165,6 +169,7 @@ impl State {
 
     pub fn power_cycle(&mut self) {
         self.arrays.clear();
+        self.mappings.clear();
         self.mounts.clear();
         self.imported.clear();
         self.altroot.clear();
@@ -249,6 +254,9 @@ impl State {
         if let Some(array) = self.arrays.get(name) {
             return Some(array.record.size);
         }
+        if let Some(under) = self.mappings.get(name) {
+            return under.iter().filter_map(|node| self.node_size(node)).min();
+        }
         self.partition(name).map(|(_, entry)| entry.size)
     }
 
@@ -324,6 +332,12 @@ impl State {
                 .flat_map(|member| self.disks_under(member))
                 .collect();
         }
+        if let Some(under) = self.mappings.get(name) {
+            return under
+                .iter()
+                .flat_map(|node| self.disks_under(node))
+                .collect();
+        }
         self.partition(name)
             .map(|(parent, _)| self.disks_under(&parent))
             .unwrap_or_default()
@@ -348,9 +362,14 @@ impl State {
             .arrays
             .iter()
             .filter(|(_, array)| array.members.iter().any(|member| nodes.contains(member)));
+        let mappings = self
+            .mappings
+            .iter()
+            .filter(|(_, under)| under.iter().any(|node| nodes.contains(node)));
         mounts
             .map(|mount| mount.target.to_string())
             .chain(arrays.map(|(name, _)| name.clone()))
+            .chain(mappings.map(|(name, _)| name.clone()))
             .collect()
     }
 

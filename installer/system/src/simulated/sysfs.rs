@@ -11,6 +11,7 @@ fn nodes(state: &State) -> Vec<String> {
         .flat_map(|name| state.partition_names(name))
         .collect();
     names.extend(whole.into_iter().cloned());
+    names.extend(state.mappings.keys().cloned());
     names.sort();
     names
 }
@@ -93,13 +94,24 @@ pub(super) fn list(state: &State, path: &Utf8Path) -> Option<Vec<String>> {
                 .arrays
                 .iter()
                 .filter(|(_, array)| array.members.iter().any(|member| member == name));
-            Some(holders.map(|(name, _)| name.clone()).collect())
+            let mappings = state
+                .mappings
+                .iter()
+                .filter(|(_, under)| under.iter().any(|node| node == name));
+            Some(
+                holders
+                    .map(|(name, _)| name.clone())
+                    .chain(mappings.map(|(name, _)| name.clone()))
+                    .collect(),
+            )
         }
         "slaves" => Some(
             state
                 .arrays
                 .get(name)
-                .map(|array| array.members.clone())
+                .map(|array| &array.members)
+                .or_else(|| state.mappings.get(name))
+                .cloned()
                 .unwrap_or_default(),
         ),
         _ => None,
