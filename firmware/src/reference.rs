@@ -124,7 +124,7 @@ pub struct MemoryReference {
     pub reference: u64,
     /// Below this it warns.
     pub warn_below: u64,
-    /// Below this it fails.
+    /// Below this it fails: the live system itself does not fit.
     pub fail_below: u64,
 }
 

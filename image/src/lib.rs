@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod media;
 pub mod namespace;
 pub mod progress;
+pub mod pxe;
 pub mod recipe;
 pub mod snapshot;
 pub mod tools;

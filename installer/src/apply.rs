@@ -11,7 +11,7 @@ use run::{
 };
 use system::System;
 
-use crate::{FAILED, REFUSED, arguments, install, output, survey};
+use crate::{FAILED, REFUSED, arguments, findings, install, output, survey};
 
 pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyhow::Result<u8> {
     survey::must_be_live(system)?;
@@ -21,6 +21,8 @@ pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyho
         );
     }
     let mut survey = survey::survey(system, &options.sources, &mut output::note)?;
+    output::note(&format!("{}\n", findings::text(&survey.findings)));
+    findings::gate(&survey.findings)?;
     let paths = StablePaths::new(&survey.context.inventory);
     output::note(&plan::explain(&survey.plan, &paths));
     if options.permit {

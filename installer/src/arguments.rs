@@ -1,7 +1,7 @@
 //! The command line.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Installs this machine, and says how it is.
 #[derive(Debug, Parser)]
@@ -28,8 +28,10 @@ pub struct Arguments {
 pub enum Task {
     /// Show what this machine is
     Inventory(Inventory),
+    /// Light the locate LED of a disk's bay, or put it out
+    Locate(Locate),
     /// Show what an install would do: every step, what it destroys, the commands
-    Plan(Sources),
+    Plan(Plan),
     /// Install after the node's name was typed
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
@@ -55,9 +57,50 @@ pub enum Task {
 /// Options of `inventory`.
 #[derive(Debug, Args)]
 pub struct Inventory {
-    /// Look below this folder instead of `/`: a captured machine
+    /// Look below this folder instead of `/`: a machine's files
     #[arg(long, value_name = "FOLDER", default_value = "/")]
     pub root: Utf8PathBuf,
+    /// Show the machine that a capture was taken of
+    #[arg(long, value_name = "FILE.tar.zst", conflicts_with_all = ["root", "capture"])]
+    pub from: Option<Utf8PathBuf>,
+    /// Also write all that was read to a file: for bug reports
+    #[arg(long, value_name = "FILE.tar.zst")]
+    pub capture: Option<Utf8PathBuf>,
+    /// Replace serial numbers and addresses in the capture
+    #[arg(long, requires = "capture")]
+    pub without_serials: bool,
+    /// Compare with this role's reference hardware; in a live image its own
+    #[arg(long)]
+    pub role: Option<String>,
+}
+
+/// Options of `locate`.
+#[derive(Debug, Args)]
+pub struct Locate {
+    /// Bay (`front:3`), WWN, serial number or kernel name
+    pub disk: String,
+    /// Light it, or put it out
+    pub light: Light,
+}
+
+/// Light on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Light {
+    /// Light it
+    On,
+    /// Put it out
+    Off,
+}
+
+/// Options of `plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// Also draw the chassis, each bay coloured by its use
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<Utf8PathBuf>,
+    /// Where the plan comes from
+    #[command(flatten)]
+    pub sources: Sources,
 }
 
 /// Where a plan comes from.
@@ -69,7 +112,7 @@ pub struct Sources {
     /// Role folders
     #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
     pub roles: Utf8PathBuf,
-    /// A saved inventory instead of this machine
+    /// A saved inventory or a capture instead of this machine
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<Utf8PathBuf>,
     /// Root image to plan for; without it, the running one

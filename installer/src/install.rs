@@ -13,12 +13,13 @@ use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{SigSet, Signal};
 use run::{Event, Outcome, console::Consoles};
+use serde::Serialize;
 use system::{Command, System};
 
 use crate::{
     apply,
     arguments::Sources,
-    output, repair,
+    findings, output, repair,
     survey::{self, Survey},
 };
 
@@ -103,15 +104,15 @@ fn prepare(
         Some(survey) => survey,
         None => survey::survey(system, &sources, &mut tell)?,
     };
-    if let Ok(json) = serde_json::to_vec_pretty(&survey.context.inventory) {
-        system
-            .write(
-                Utf8Path::new("/run/rackwright/inventory.json"),
-                &json,
-                0o600,
-            )
-            .ok();
+    record(system, "inventory.json", &survey.context.inventory);
+    record(system, "findings.json", &survey.findings);
+    for message in findings::lines(&survey.findings) {
+        consoles.tell(Event::Warned {
+            step: None,
+            message,
+        });
     }
+    findings::gate(&survey.findings)?;
     survey.context.permit.clone_from(&survey.node.permit);
     if survey.context.permit.is_none() {
         bail!(
@@ -123,6 +124,14 @@ fn prepare(
         );
     }
     Ok((survey, stop_requests()?))
+}
+
+/// Keeps a fact of this boot below `/run/rackwright`; an install does not fail for want of it.
+fn record<T: Serialize>(system: &dyn System, name: &str, value: &T) {
+    if let Ok(json) = serde_json::to_vec_pretty(value) {
+        let path = Utf8Path::new("/run/rackwright").join(name);
+        system.write(&path, &json, 0o600).ok();
+    }
 }
 
 /// Turns SIGTERM and SIGINT into a question that the engine asks between steps.

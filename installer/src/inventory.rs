@@ -1,114 +1,78 @@
-//! `inventory`: what this machine is, as a table or JSON.
+//! `inventory`: what this machine is, as a table or JSON, live or from a capture.
 
+use anyhow::Context as _;
 use camino::Utf8Path;
-use firmware::{Inventory, inventory::Disk};
-use plan::size::decimal;
+use firmware::{Inventory, Reference, capture, ipmi::IpmiTransport, live::IpmiDevice, report};
+use serde_json::json;
+use system::System;
 
-use crate::{arguments, output};
+use crate::{arguments, output, survey};
 
-/// Looks at the machine below a root.
+/// Looks at the machine below a root, and, on a live one, asks its BMC.
 pub fn probe(root: &Utf8Path) -> Inventory {
-    firmware::probe::inventory(root, None)
+    let mut bmc = bmc(root);
+    firmware::probe::inventory(root, transport(&mut bmc))
 }
 
-pub fn run(options: &arguments::Inventory, json: bool) -> anyhow::Result<u8> {
-    let inventory = probe(&options.root);
-    if json {
-        output::json(&inventory)?;
-    } else {
-        output::text(&table(&inventory))?;
+/// The machine that a capture was taken of.
+pub fn replay(file: &Utf8Path) -> anyhow::Result<Inventory> {
+    Ok(capture::open(file)?.inventory())
+}
+
+fn bmc(root: &Utf8Path) -> Option<IpmiDevice> {
+    // Another machine's files must not be mixed with this machine's BMC.
+    (root == "/").then(IpmiDevice::open)?.ok()
+}
+
+fn transport(bmc: &mut Option<IpmiDevice>) -> Option<&mut dyn IpmiTransport> {
+    bmc.as_mut().map(|bmc| bmc as &mut dyn IpmiTransport)
+}
+
+pub fn run(system: &dyn System, options: &arguments::Inventory, json: bool) -> anyhow::Result<u8> {
+    let inventory = match (&options.from, &options.capture) {
+        (Some(file), _) => replay(file)?,
+        (None, Some(file)) => {
+            let mut bmc = bmc(&options.root);
+            let how = capture::Options {
+                without_serials: options.without_serials,
+            };
+            let inventory = capture::write(&options.root, transport(&mut bmc), file, how)?;
+            output::note(&format!("written to `{file}`"));
+            inventory
+        }
+        (None, None) => probe(&options.root),
+    };
+    let findings = match role(system, options) {
+        Some(role) => {
+            let reference = Reference::built_in().context("the reference data is malformed")?;
+            let findings = firmware::compare(&reference, &role, &inventory);
+            Some((role, findings))
+        }
+        None => None,
+    };
+    match (json, findings) {
+        // Only when asked for: the plain document is what `plan --inventory` reads.
+        (true, Some((_, findings))) if options.role.is_some() => {
+            output::json(&json!({"findings": findings, "inventory": inventory}))?;
+        }
+        (true, _) => output::json(&inventory)?,
+        (false, findings) => {
+            output::text(&report::text(&inventory))?;
+            if let Some((role, findings)) = findings {
+                let findings = report::findings(&findings);
+                output::text(&format!(
+                    "\nagainst the reference of role `{role}`\n{findings}"
+                ))?;
+            }
+        }
     }
     Ok(0)
 }
 
-/// The inventory for people.
-fn table(inventory: &Inventory) -> String {
-    let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
-    let board = &inventory.board;
-    let mut text = format!(
-        "board   {} {}, serial {}, BIOS {}\nboot    {:?}\nmemory  {} MiB\n",
-        known(&board.vendor),
-        known(&board.name),
-        known(&board.serial),
-        known(&board.bios_version),
-        inventory.boot,
-        inventory.memory >> 20
-    );
-    for cpu in &inventory.cpus {
-        text.push_str(&format!(
-            "cpu {}   {}, {} cores\n",
-            cpu.socket, cpu.model, cpu.cores
-        ));
+/// The role that was asked for; on a live machine otherwise the running image's.
+fn role(system: &dyn System, options: &arguments::Inventory) -> Option<String> {
+    if options.role.is_some() || options.from.is_some() || options.root != "/" {
+        return options.role.clone();
     }
-    text.push_str("\ndisks\n");
-    for disk in &inventory.disks {
-        text.push_str(&disk_line(disk));
-    }
-    text.push_str("\nports\n");
-    for nic in &inventory.nics {
-        let speed = match (nic.carrier, nic.speed) {
-            (Some(true), Some(speed)) => format!("{speed} Mb/s"),
-            (Some(true), None) => "link".into(),
-            (Some(false), _) => "no link".into(),
-            (None, _) => "down".into(),
-        };
-        text.push_str(&format!(
-            "  {:<10} {:<17} {:<10} {speed}\n",
-            nic.kernel_name,
-            known(&nic.mac),
-            known(&nic.driver)
-        ));
-    }
-    if !inventory.found.is_empty() {
-        text.push_str("\nfound on the disks\n");
-        for holder in &inventory.found {
-            let disks: Vec<String> = holder.disks.iter().map(ToString::to_string).collect();
-            text.push_str(&format!(
-                "  {} {} on {}\n",
-                holder.kind,
-                known(&holder.name),
-                disks.join(", ")
-            ));
-        }
-    }
-    if !inventory.gaps.is_empty() {
-        text.push_str("\nnot readable\n");
-        for gap in &inventory.gaps {
-            text.push_str(&format!("  {}: {}\n", gap.part, gap.reason));
-        }
-    }
-    text
-}
-
-fn disk_line(disk: &Disk) -> String {
-    let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
-    let bay = disk
-        .bay
-        .as_ref()
-        .map_or_else(|| "-".into(), |bay| format!("{}:{}", bay.side, bay.slot));
-    let names: Vec<&str> = disk
-        .paths
-        .iter()
-        .map(|path| path.kernel_name.as_str())
-        .collect();
-    let mut marks = Vec::new();
-    if disk.boot_medium {
-        marks.push("boot medium".to_owned());
-    }
-    if disk.read_only {
-        marks.push("write-protected".to_owned());
-    }
-    marks.extend(disk.faults.iter().cloned());
-    let marks = if marks.is_empty() {
-        String::new()
-    } else {
-        format!("  [{}]", marks.join("; "))
-    };
-    format!(
-        "  {bay:<9} {:>8}  {:<24} {:<16} {}{marks}\n",
-        decimal(disk.size),
-        known(&disk.model),
-        known(&disk.serial),
-        names.join(",")
-    )
+    Some(survey::boot_facts(system).ok()??.root.role)
 }

@@ -2,9 +2,11 @@
 
 mod apply;
 mod arguments;
+mod findings;
 mod generate;
 mod install;
 mod inventory;
+mod locate;
 mod output;
 mod plan;
 mod repair;
@@ -34,7 +36,8 @@ fn main() -> ExitCode {
     output::logs(arguments.verbose);
     let json = arguments.json;
     let code = match arguments.task {
-        Task::Inventory(options) => inventory::run(&options, json),
+        Task::Inventory(options) => inventory::run(&Live, &options, json),
+        Task::Locate(options) => locate::run(&Live, &options),
         Task::Plan(options) => plan::run(&Live, &options, json),
         Task::Apply(options) => apply::run(&Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),

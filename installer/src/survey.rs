@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
-use firmware::Inventory;
+use firmware::{Finding, Inventory};
 use plan::{Choices, Plan, RootImage, Seed};
 use roles::{NodeFile, folder::RoleSet};
 use run::{
@@ -13,7 +13,7 @@ use run::{
 use sha2::{Digest, Sha256};
 use system::System;
 
-use crate::arguments::Sources;
+use crate::{arguments::Sources, findings, inventory};
 
 /// Everything an install needs.
 pub struct Survey {
@@ -23,6 +23,8 @@ pub struct Survey {
     pub context: Context,
     /// The node file.
     pub node: NodeFile,
+    /// How the machine differs from the reference, worst first, waivers applied.
+    pub findings: Vec<Finding>,
 }
 
 /// What the initrd found; absent outside of a Rackwright system.
@@ -73,6 +75,7 @@ pub fn survey(
             node.role
         );
     }
+    boot_files_are_there(system, facts.as_ref())?;
     let Some(folder) = roles.roles.get(&node.role) else {
         bail!("there is no role `{}` in `{}`", node.role, sources.roles);
     };
@@ -83,11 +86,18 @@ pub fn survey(
         .map(|permit| permit.id.as_str())
         .unwrap_or_default();
     let seed = Seed::new(&[&node.node, &serial, permit]);
-    let choices = Choices {
-        allowed: sources.destroy.clone(),
-        keep_data: sources.keep_data,
-    };
-    let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices)?;
+    let choices = choices(sources, &node)?;
+    let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices);
+    let judged = findings::judge(&node, &inventory, plan.is_ok())?;
+    for line in judged.useless_waivers {
+        tell(&line);
+    }
+    // What the machine lacks often explains why there is no plan.
+    let plan = plan.inspect_err(|_| {
+        for line in findings::lines(&judged.findings) {
+            tell(&line);
+        }
+    })?;
     let context = Context {
         inventory,
         node_file: text.text,
@@ -105,6 +115,42 @@ pub fn survey(
         plan,
         context,
         node,
+        findings: judged.findings,
+    })
+}
+
+/// The installed machine starts with the medium's kernel and initrd: without them nothing may be wiped.
+fn boot_files_are_there(system: &dyn System, facts: Option<&BootFacts>) -> anyhow::Result<()> {
+    if !facts.is_some_and(|facts| matches!(facts.mode, Mode::Install | Mode::Rescue)) {
+        return Ok(());
+    }
+    for path in [run::context::KERNEL, run::context::INITRD] {
+        if !system.exists(Utf8Path::new(path)) {
+            bail!(
+                "the medium brought no `{path}` for the installed machine\n\
+                 hint: write the medium again; for a network boot, serve what `rackwright pxe` makes"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What the node file and the command line say together: either may allow or keep, neither takes back.
+fn choices(sources: &Sources, node: &NodeFile) -> anyhow::Result<Choices> {
+    let keep = match node.storage.data.as_deref() {
+        None | Some("new") => false,
+        Some("keep") => true,
+        Some(other) => bail!("storage.data is `{other}`\nhint: one of: new, keep"),
+    };
+    let mut allowed = node.storage.destroy.clone();
+    for key in &sources.destroy {
+        if !allowed.contains(key) {
+            allowed.push(key.clone());
+        }
+    }
+    Ok(Choices {
+        allowed,
+        keep_data: keep || sources.keep_data,
     })
 }
 
@@ -138,12 +184,13 @@ fn node_file(
 
 fn inventory(system: &dyn System, sources: &Sources) -> anyhow::Result<Inventory> {
     match &sources.inventory {
+        Some(path) if path.as_str().ends_with(".tar.zst") => inventory::replay(path),
         Some(path) => {
             let content = system.read(path)?;
             serde_json::from_slice(&content)
                 .with_context(|| format!("`{path}` is not a saved inventory"))
         }
-        None => Ok(crate::inventory::probe(Utf8Path::new("/"))),
+        None => Ok(inventory::probe(Utf8Path::new("/"))),
     }
 }
 
@@ -154,4 +201,41 @@ fn image_file(system: &dyn System, path: &Utf8Path) -> anyhow::Result<RootImage>
         sha256: hex::encode(Sha256::digest(&content)),
         version: env!("CARGO_PKG_VERSION").into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(destroy: &[&str], keep_data: bool) -> Sources {
+        Sources {
+            node: None,
+            roles: "roles".into(),
+            inventory: None,
+            root_image: None,
+            destroy: destroy.iter().map(ToString::to_string).collect(),
+            keep_data,
+        }
+    }
+
+    fn node(storage: &str) -> NodeFile {
+        let text = format!("format = 1\nnode = \"ctl1\"\nrole = \"control\"\n[storage]\n{storage}");
+        roles::parse::node_file("node.toml", &text, None).unwrap()
+    }
+
+    #[test]
+    fn node_file_and_command_line_add_up() {
+        for (storage, destroy, keep, allowed, kept) in [
+            ("", &[][..], false, &[][..], false),
+            ("data = \"new\"", &[], false, &[], false),
+            ("data = \"keep\"", &[], false, &[], true),
+            ("data = \"new\"", &[], true, &[], true),
+            ("destroy = [\"a\"]", &["b", "a"], false, &["a", "b"], false),
+            ("", &["b"], false, &["b"], false),
+        ] {
+            let choices = choices(&sources(destroy, keep), &node(storage)).unwrap();
+            assert_eq!(choices.allowed, allowed, "{storage}");
+            assert_eq!(choices.keep_data, kept, "{storage}");
+        }
+    }
 }

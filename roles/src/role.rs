@@ -109,14 +109,20 @@ pub enum Layout {
     Zfs {
         /// Pool name.
         pool: String,
-        /// `mirror`, `raidz1`, `raidz2`, `raidz3`, `draid`.
+        /// A kind, `mirror`, `raidz1` to `raidz3` or `draid2:8d` (parity, data disks of a group), with ` spares N` if wanted;
+        /// or `mail` or `capacity`: the installer's default for that use and number of disks.
         vdev: String,
-        /// Disks in one vdev.
+        /// Disks in one vdev; 0: the word in `vdev` decides (`mail`, `capacity`, dRAID).
+        #[serde(default, skip_serializing_if = "is_zero")]
         width: u32,
         /// Data sets, in order of creation.
         #[serde(default)]
         datasets: Vec<Dataset>,
     },
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A ZFS data set.

@@ -178,11 +178,9 @@ const LAYOUT: Shape = Shape::Tagged(
             "zfs",
             &[
                 required("pool", Shape::Text),
-                required(
-                    "vdev",
-                    Shape::Word(&["mirror", "raidz1", "raidz2", "raidz3", "draid"]),
-                ),
-                required("width", Shape::Integer(1, 1000)),
+                required("vdev", Shape::Text),
+                // Absent where `vdev` decides; the check of pools says when it is missing.
+                optional("width", Shape::Integer(1, 1000)),
                 optional(
                     "datasets",
                     Shape::List(&Shape::Table(&[

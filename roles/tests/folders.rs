@@ -85,6 +85,7 @@ fn a_ninth_role_needs_no_code() {
         slot: None,
         machine_id: None,
         mounts: Vec::new(),
+        multipath: Vec::new(),
         accounts: None,
     };
     let files = roles::render::files(&set, &set.roles["archive"], Some(&node), &facts).unwrap();
@@ -124,6 +125,7 @@ fn a_template_that_wants_too_much_fails_with_its_line() {
         slot: None,
         machine_id: None,
         mounts: Vec::new(),
+        multipath: Vec::new(),
         accounts: None,
     };
     let error = roles::render::files(&set, &set.roles["archive"], None, &facts).unwrap_err();

@@ -6,7 +6,7 @@
 )]
 
 use camino::Utf8Path;
-use roles::render::{BootFacts, BootMode, DataMount};
+use roles::render::{BootFacts, BootMode, Content, DataMount};
 
 fn shipped() -> roles::RoleSet {
     match roles::folder::read(Utf8Path::new(env!("CARGO_MANIFEST_DIR"))) {
@@ -31,6 +31,7 @@ fn facts(mode: BootMode, role: &str) -> BootFacts {
             uuid: "6f1c7f0e-0d0f-4a1c-9d0a-2f6b2f3b9a11".to_owned(),
             kind: "xfs".to_owned(),
         }],
+        multipath: Vec::new(),
         accounts: None,
     }
 }
@@ -290,4 +291,87 @@ fn every_role_renders_with_networks_and_settings() {
         assert_eq!(own.len(), folder.role.templates.len(), "{name}");
         insta::assert_snapshot!(format!("templates_{name}"), listing(&own));
     }
+}
+
+fn link_of<'a>(files: &'a [roles::render::RenderedFile], path: &str) -> Option<&'a str> {
+    files.iter().find_map(|file| match &file.content {
+        Content::Link { target } if file.path == path => Some(target.as_str()),
+        _ => None,
+    })
+}
+
+#[test]
+fn multipath_runs_only_for_planned_disks_and_before_the_pool() {
+    let roles = shipped();
+    const UNIT: &str = "/etc/systemd/system/multipathd.service";
+    const RULE: &str = "/etc/udev/rules.d/60-multipath.rules";
+    let mut imports = 0;
+    for (name, folder) in &roles.roles {
+        for mode in [
+            BootMode::Run,
+            BootMode::Install,
+            BootMode::Rescue,
+            BootMode::Incomplete,
+        ] {
+            let mut facts = facts(mode, name);
+            let without = roles::render::files(&roles, folder, None, &facts);
+            facts.multipath = vec!["0x5000cca261280e68".to_owned()];
+            let with = roles::render::files(&roles, folder, None, &facts);
+            let (Ok(without), Ok(with)) = (without, with) else {
+                continue;
+            };
+            let off = Some("/dev/null");
+            assert_eq!(
+                (link_of(&without, UNIT), link_of(&without, RULE)),
+                (off, off),
+                "{name} {mode:?}"
+            );
+            let run = mode == BootMode::Run;
+            assert_eq!(
+                link_of(&with, UNIT),
+                (!run).then_some("/dev/null"),
+                "{name} {mode:?}"
+            );
+            assert_eq!(
+                link_of(&with, RULE),
+                (!run).then_some("/dev/null"),
+                "{name} {mode:?}"
+            );
+            let import = |files: &[roles::render::RenderedFile]| {
+                files.iter().find_map(|file| match &file.content {
+                    Content::File { text, .. }
+                        if file.path.ends_with("/rackwright-import.service") =>
+                    {
+                        Some(text.clone())
+                    }
+                    _ => None,
+                })
+            };
+            if let (Some(without), Some(with)) = (import(&without), import(&with)) {
+                imports += 1;
+                assert!(without.contains("\nExecStart=/usr/sbin/zpool import -N -d /dev/disk/by-id -o cachefile=none tank\n"), "{without}");
+                assert!(!without.contains("/dev/mapper"));
+                assert!(with.contains("\nAfter=systemd-udev-settle.service systemd-modules-load.service multipathd.service\n"));
+                assert!(with.contains("\nExecStartPre=-/usr/bin/udevadm wait --settle --timeout=30 /dev/mapper/35000cca261280e68-part1\nExecStart=/usr/sbin/zpool import -N -d /dev/mapper -d /dev/disk/by-id -o cachefile=none tank\n"), "{with}");
+            }
+        }
+    }
+    assert_eq!(imports, 2);
+}
+
+/// `count = 36` alone is a complete override, and the pool is imported all the same.
+#[test]
+fn a_pool_without_a_layout_of_its_own_is_imported() {
+    let roles = shipped();
+    let text = "format = 1\nnode = \"st1\"\nrole = \"storage\"\n[[disks]]\npurpose = \"data\"\ncount = 36\nselect = [{ rotational = true }]\n";
+    let node: roles::NodeFile = toml::from_str(text).unwrap();
+    let files = roles::render::files(
+        &roles,
+        &roles.roles["storage"],
+        Some(&node),
+        &facts(BootMode::Run, "storage"),
+    )
+    .unwrap();
+    assert!(files.iter().any(|file| matches!(&file.content, Content::File { text, .. }
+        if file.path.ends_with("/rackwright-import.service") && text.contains("cachefile=none tank\n"))));
 }

@@ -67,6 +67,14 @@ fn behind_is_sas(case: &Case<'_>, hba: &Hba) -> bool {
     })
 }
 
+fn has_disks(case: &Case<'_>, hba: &Hba) -> bool {
+    case.inventory.disks.iter().any(|disk| {
+        disk.paths
+            .iter()
+            .any(|path| path.hba.as_deref() == Some(&hba.address))
+    })
+}
+
 /// PCI class 0104 is RAID, 0101 IDE. By class, not by id: Intel has a dozen ids for one controller.
 fn class(case: &Case<'_>, hba: &Hba) -> Option<Finding> {
     let family = case
@@ -78,18 +86,24 @@ fn class(case: &Case<'_>, hba: &Hba) -> Option<Finding> {
     let menu = family.map_or(MENU, |family| family.sata_menu.as_str());
     let intel = hba.id.starts_with(INTEL);
     if hba.class.starts_with("0104") && intel {
+        // The kernel's ahci driver serves this mode too, so disks that are seen can be used; but with boards of the reference
+        // the cure is known, and the option ROM, which writes to the disks by itself, goes away with it.
+        let weight = if family.is_some() || !has_disks(case, hba) {
+            Weight::Fail
+        } else {
+            Weight::Warn
+        };
         return Some(
             Finding::new(
                 "controller.raid-class",
                 format!("SATA controller {}", hba.address),
-                Weight::Fail,
+                weight,
             )
             .expected("AHCI (PCI class 0106)")
             .found("RAID mode (PCI class 0104)")
             .advice(format!(
                 "BIOS menu: {menu}; disks of an old RAID set must be wiped after that"
-            ))
-            .law(),
+            )),
         );
     }
     if hba.class.starts_with("0104") {
@@ -115,10 +129,11 @@ fn class(case: &Case<'_>, hba: &Hba) -> Option<Finding> {
 
 fn count(case: &Case<'_>, found: usize) -> Finding {
     let wanted = case.role.controllers as usize;
-    let weight = match found {
-        0 => Weight::Fail,
-        found if found < wanted => Weight::Warn,
-        _ => Weight::Pass,
+    // Disks are what the role needs, and they are counted; how they are attached is advice.
+    let weight = if found < wanted {
+        Weight::Warn
+    } else {
+        Weight::Pass
     };
     let one_processor = case.inventory.cpus.len() == 1 && case.inventory.board.sockets > 1;
     let finding = Finding::new("hba.count", "SAS controllers", weight)

@@ -19,8 +19,8 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         .iter()
         .filter(|disk| is_candidate(disk))
         .collect();
-    let mut findings = faults(case);
-    if free.is_empty() {
+    let mut findings = Vec::new();
+    if free.is_empty() && !case.adjustments.planned {
         findings.push(
             Finding::new("disks.none", "disks", Weight::Fail)
                 .expected("at least one disk that is not removable")
@@ -36,6 +36,10 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
             judge(case, group, &claimed, &mut findings);
         }
     }
+    let lacking = findings
+        .iter()
+        .any(|finding| finding.weight == Weight::Fail);
+    findings.extend(faults(case, lacking));
     findings
 }
 
@@ -116,20 +120,25 @@ fn count(case: &Case<'_>, group: &DiskReference, claimed: &[&Disk]) -> Finding {
         (Purpose::Data, Some(count)) => count,
         _ => group.count,
     };
-    let weight = if claimed.len() < wanted as usize {
-        group.missing
-    } else {
+    let weight = if claimed.len() >= wanted as usize {
         Weight::Pass
+    } else if case.adjustments.planned {
+        group.missing.min(Weight::Warn)
+    } else {
+        group.missing
     };
     let finding = Finding::new(id(group, "count"), part(group), weight)
         .expected(describe(group, wanted))
         .found(claimed.len().to_string())
         .advice(match group.purpose {
+            Purpose::Os | Purpose::Data if case.adjustments.planned => {
+                "the node file or the role chose other disks than the reference has"
+            }
             Purpose::Os | Purpose::Data => "add disks, or choose others in the node file; the inventory lists what there is and what is wrong with it",
             Purpose::Log => "without a mirrored intent log every synchronous write waits for the spinning disks",
             _ => "it works without them, only slower",
         });
-    if group.missing == Weight::Fail {
+    if weight == Weight::Fail {
         finding.law()
     } else {
         finding
@@ -409,9 +418,9 @@ fn paths(dead: &BTreeMap<String, String>, group: &DiskReference, claimed: &[&Dis
     .advice("all disks of one backplane: a cable or expander; one disk: its second port or the bay")
 }
 
-/// What makes a disk unusable is worth a line of its own; on storage roles it stops an unattended installation.
-fn faults(case: &Case<'_>) -> Vec<Finding> {
-    let strict = case.role.controllers > 0;
+/// What makes a disk unusable is worth a line of its own; it stops an unattended installation where the role lacks disks
+/// because of it.
+fn faults(case: &Case<'_>, lacking: bool) -> Vec<Finding> {
     let broken = case
         .inventory
         .disks
@@ -433,7 +442,7 @@ fn faults(case: &Case<'_>) -> Vec<Finding> {
                 .faults
                 .iter()
                 .any(|fault| fault.starts_with("size 0") || fault.contains("-byte sectors"));
-            let weight = if strict && unreadable {
+            let weight = if lacking && unreadable {
                 Weight::Fail
             } else {
                 Weight::Warn

@@ -1,7 +1,9 @@
 //! Compares an inventory with the reference hardware of a role. Pure: the same machine gives the same findings.
 //!
-//! The reference is advice; only what a role cannot work without fails, and such a finding cannot be waived.
+//! The reference is advice: being slower, smaller or of another make warns at most, whatever the board calls itself. Only
+//! what a role cannot work without fails, and what no reason can replace (a disk, a network port) cannot be waived.
 
+pub use roles::node::Waiver;
 use serde::{Deserialize, Serialize};
 
 use crate::Inventory;
@@ -99,15 +101,8 @@ impl Finding {
 pub struct Adjustments {
     /// Number of data disks, if it is not the role's default.
     pub data_disks: Option<u32>,
-}
-
-/// A failure that the owner accepts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiver {
-    /// Id of the finding.
-    pub finding: String,
-    /// Why.
-    pub reason: String,
+    /// The planner found disks for every group: what the role needs is there, so numbers of disks are advice.
+    pub planned: bool,
 }
 
 /// Everything that was compared, worst first. A role without reference data gives one finding that says so.
@@ -144,19 +139,44 @@ pub fn compare_adjusted(
     findings
 }
 
-/// Sets waived failures aside. Waivers that name no finding, or one that cannot be waived, are returned.
-pub fn waive<'a>(findings: &mut [Finding], waivers: &'a [Waiver]) -> Vec<&'a Waiver> {
+/// Sets waived differences aside. Gives back the waivers that changed nothing, each with the reason.
+pub fn waive<'a>(
+    findings: &mut [Finding],
+    waivers: &'a [Waiver],
+) -> Vec<(&'a Waiver, UselessWaiver)> {
     let mut useless = Vec::new();
     for waiver in waivers {
-        match findings
+        let mut why = Some(UselessWaiver::NoSuchFinding);
+        for finding in findings
             .iter_mut()
-            .find(|finding| finding.id == waiver.finding && finding.waivable)
+            .filter(|finding| finding.id == waiver.finding)
         {
-            Some(finding) => finding.waived = Some(waiver.reason.clone()),
-            None => useless.push(waiver),
+            why = if finding.weight == Weight::Pass {
+                Some(UselessWaiver::Passed)
+            } else if finding.waivable {
+                finding.waived = Some(waiver.reason.clone());
+                None
+            } else {
+                Some(UselessWaiver::CannotBeWaived)
+            };
         }
+        useless.extend(why.map(|why| (waiver, why)));
     }
     useless
+}
+
+/// Why a waiver changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UselessWaiver {
+    /// No finding has that id.
+    #[error("there is no such finding here")]
+    NoSuchFinding,
+    /// The check passed.
+    #[error("the check passed, so it is not needed")]
+    Passed,
+    /// The role cannot work without it.
+    #[error("it cannot be waived, because the role cannot work without it")]
+    CannotBeWaived,
 }
 
 /// One comparison's inputs.

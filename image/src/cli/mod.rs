@@ -2,6 +2,8 @@
 
 mod build;
 
+pub use build::cache_folder;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ enum Command {
     Inspect(Inspect),
     /// Write what a network boot needs beside kernel and initrd
     Pxe(Pxe),
+    /// Show the server that a capture was taken of
+    Inventory(Inventory),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -45,6 +49,18 @@ struct Inspect {
     /// Read every file and compare its sha256
     #[arg(long)]
     verify: bool,
+}
+
+#[derive(Debug, Args)]
+struct Inventory {
+    /// Capture, as `rackwright-installer inventory --capture` writes it
+    file: Utf8PathBuf,
+    /// Compare with this role's reference hardware
+    #[arg(long)]
+    role: Option<String>,
+    /// As JSON; with a role `{"findings", "inventory"}`
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +145,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Build(arguments) => build::run(*arguments),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Pxe(arguments) => pxe(&arguments),
+        Command::Inventory(arguments) => inventory(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }
@@ -164,24 +181,44 @@ fn inspect(arguments: &Inspect) -> Result<u8> {
     Ok(0)
 }
 
-/// The root, and kernel and initrd for the installed machine, as an archive that the boot loader loads behind the initrd.
+/// What a server showed, judged far away from it.
+fn inventory(arguments: &Inventory) -> Result<u8> {
+    let inventory = firmware::capture::open(&arguments.file)?.inventory();
+    let findings = match &arguments.role {
+        Some(role) => Some(firmware::compare(
+            &firmware::Reference::built_in()?,
+            role,
+            &inventory,
+        )),
+        None => None,
+    };
+    let mut out = std::io::stdout().lock();
+    match (arguments.json, findings) {
+        (true, None) => writeln!(out, "{}", serde_json::to_string_pretty(&inventory)?)?,
+        (true, Some(findings)) => {
+            let both = serde_json::json!({"findings": findings, "inventory": inventory});
+            writeln!(out, "{}", serde_json::to_string_pretty(&both)?)?;
+        }
+        (false, findings) => {
+            write!(out, "{}", firmware::report::text(&inventory))?;
+            if let Some(findings) = findings {
+                write!(out, "\n{}", firmware::report::findings(&findings))?;
+            }
+        }
+    }
+    Ok(0)
+}
+
 fn pxe(arguments: &Pxe) -> Result<u8> {
-    let manifest = Manifest::read(&arguments.image)?;
-    manifest.verify(&arguments.image)?;
-    let mut archive = crate::initrd::cpio::Archive::default();
-    for (name, path) in [
-        ("root.squashfs", "root.squashfs"),
-        ("vmlinuz", "rackwright/boot/vmlinuz"),
-        ("initrd.zst", "rackwright/boot/initrd.zst"),
-    ] {
-        archive.file(path, 0o644, fs_err::read(arguments.image.join(name))?);
-    }
-    if let Some(path) = &arguments.node {
-        let text = build::node_text(path, None, std::slice::from_ref(&manifest.role))?;
-        archive.file("rackwright/node.toml", 0o600, text);
-    }
+    let role = Manifest::read(&arguments.image)?.role;
+    let node = arguments
+        .node
+        .as_ref()
+        .map(|path| build::node_text(path, None, &[role]))
+        .transpose()?;
+    let archive = crate::pxe::archive(&arguments.image, node.as_deref())?;
     let temporary = arguments.file.with_extension("new");
-    fs_err::write(&temporary, archive.bytes(manifest.epoch))?;
+    fs_err::write(&temporary, archive)?;
     fs_err::rename(&temporary, &arguments.file)?;
     Ok(0)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firmware::inventory::DiskId;
 
+use crate::multipath::Multipath;
 use crate::step::{Action, Check, Device, Step};
 
 /// Steps under construction.
@@ -15,6 +16,8 @@ pub struct Builder {
     pools: BTreeMap<String, BTreeSet<DiskId>>,
     /// Why the layout is as it is.
     pub notes: Vec<String>,
+    /// Disks that the running system uses through dm-multipath.
+    pub(crate) multipath: Multipath,
 }
 
 impl Builder {

@@ -96,11 +96,6 @@ pub(crate) fn oddities(group: &str, disks: &[&Disk], size: u64, build: &mut Buil
             disks.len()
         ));
     }
-    if disks.iter().any(|disk| disk.paths.len() > 1) {
-        build.note(format!(
-            "{group}: disks have several paths; each is used through one of them, dm-multipath stays off: never both"
-        ));
-    }
     for line in crate::topology::single_path(disks) {
         build.note(format!("{group}: {line}"));
     }

@@ -54,6 +54,12 @@ pub enum PlanError {
         /// What is wrong.
         reason: String,
     },
+    /// A choice of paths nobody knows.
+    #[error("`{value}` is not a value of `multipath`\nhint: write `auto`, `single` or `dm`")]
+    Multipath {
+        /// What was written.
+        value: String,
+    },
     /// A storage choice nobody knows.
     #[error("`{value}` is not a value of `initial_sync`\nhint: write `full` or `skip`")]
     InitialSync {

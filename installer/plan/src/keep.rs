@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use firmware::inventory::{DiskId, Holder, Inventory};
-use roles::role::Layout;
+use roles::role::{Layout, Purpose};
 
 use crate::build::Builder;
 use crate::data::Data;
@@ -26,9 +26,15 @@ pub(crate) fn keep(
         Layout::Md {
             file_system, mount, ..
         } => {
-            let disks = ids(group, &[]);
+            // A spare of the array may come from a group of its own.
+            let spares: Vec<&Group<'_>> = others
+                .iter()
+                .filter(|other| other.need.purpose == Purpose::Spare)
+                .copied()
+                .collect();
+            let (own, disks) = (ids(group, &[]), ids(group, &spares));
             let array = only(group, inventory, "md array", |holder| {
-                holder.kind == "md" && same(holder, &disks)
+                holder.kind == "md" && between(&own, holder, &disks)
             })?;
             let kinds: &[&str] = if file_system == "ext4" {
                 &["ext4", "ext", "filesystem"]
@@ -50,23 +56,38 @@ pub(crate) fn keep(
         }
         Layout::Zfs { pool, .. } => {
             let disks = ids(group, others);
+            // Labels of spares name no pool (vdev_label_init), so spares are known by being spares.
+            let members: BTreeSet<DiskId> = ids(group, &[])
+                .into_iter()
+                .filter(|disk| !is_spare(inventory, disk))
+                .collect();
             let found = only(group, inventory, &format!("pool `{pool}`"), |holder| {
                 holder.kind == "zfs"
                     && holder.name.as_deref() == Some(pool)
-                    && holder.disks.iter().all(|disk| disks.contains(disk))
-                    && group
-                        .disks
-                        .iter()
-                        .all(|disk| holder.disks.contains(&disk.id))
+                    && !destroyed(holder)
+                    && between(&members, holder, &disks)
             })?;
             build.note(format!("{}: kept: {}", group.name, words(found)));
             // The pool must find its owner again, or the import asks for force.
-            data.hostid = found.host.as_deref().and_then(hostid);
-            if data.hostid.is_none() {
-                build.note(format!(
-                    "{}: which hostid made the pool is not known; unless it was exported, its first import needs force",
+            let host = found.host.as_deref();
+            match (host.and_then(hostid), &data.hostid) {
+                (None, _) => build.note(format!(
+                    "{}: which hostid used the pool last is not known; unless it was exported, its first import needs force",
                     group.name
-                ));
+                )),
+                (Some(theirs), Some(taken)) if theirs != *taken => build.note(format!(
+                    "{}: the pool was last used by hostid {theirs}, another kept pool by {taken}, which this machine \
+                     takes; unless it was exported, its first import needs force",
+                    group.name
+                )),
+                (Some(theirs), _) => {
+                    build.note(format!(
+                        "{}: last used by {}; this machine takes that hostid, so that the import needs no force",
+                        group.name,
+                        host.unwrap_or(&theirs)
+                    ));
+                    data.hostid = Some(theirs);
+                }
             }
         }
     }
@@ -82,8 +103,25 @@ fn ids(group: &Group<'_>, others: &[&Group<'_>]) -> BTreeSet<DiskId> {
         .collect()
 }
 
-fn same(holder: &Holder, disks: &BTreeSet<DiskId>) -> bool {
-    holder.disks.iter().cloned().collect::<BTreeSet<_>>() == *disks
+/// On all of `least`, and on nothing outside `most`.
+fn between(least: &BTreeSet<DiskId>, holder: &Holder, most: &BTreeSet<DiskId>) -> bool {
+    let on: BTreeSet<DiskId> = holder.disks.iter().cloned().collect();
+    !on.is_empty() && on.is_superset(least) && on.is_subset(most)
+}
+
+fn is_spare(inventory: &Inventory, disk: &DiskId) -> bool {
+    inventory
+        .found
+        .iter()
+        .any(|holder| holder.kind == "zfs-spare" && holder.disks.contains(disk))
+}
+
+/// Its label says so; an import would need `-D`.
+fn destroyed(holder: &Holder) -> bool {
+    holder
+        .detail
+        .as_deref()
+        .is_some_and(|detail| detail.starts_with("destroyed"))
 }
 
 fn only<'a>(

@@ -10,6 +10,7 @@ mod keep;
 pub mod layout;
 pub mod make;
 mod md;
+mod multipath;
 mod os;
 pub mod paths;
 pub mod repair;

@@ -13,7 +13,7 @@ use crate::error::PlanError;
 use crate::seed::Seed;
 use crate::select::{Group, select};
 use crate::step::{Action, Check, Device, Guard, Mount, Plan, PlannedDisk};
-use crate::{guard, keep, md, os, select, zfs};
+use crate::{guard, keep, md, multipath, os, select, zfs};
 
 /// The root image to install: the one the installer itself runs from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,7 @@ pub fn make_with(
             group.name
         ));
     }
+    build.multipath = multipath::decide(&groups, node.storage.multipath.as_deref(), &mut build)?;
     let wiped = |group: &&Group<'_>| !choices.keep_data || group.need.purpose == Purpose::Os;
     for disk in groups.iter().filter(wiped).flat_map(|group| &group.disks) {
         build.step(
@@ -182,6 +183,7 @@ pub fn make_with(
             hostid: data.hostid.unwrap_or_else(|| seed.hostid()),
             machine_id: seed.machine_id(),
             mounts,
+            multipath: build.multipath.wwns.clone(),
         },
     );
     let pools = build.pools();

@@ -221,7 +221,7 @@ fn notes(
             group.name
         ));
     }
-    for line in topology::sentences(&group.name, sets) {
+    for line in topology::sentences(&group.name, sets, &build.multipath.disks) {
         build.note(line);
     }
 }

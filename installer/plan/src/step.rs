@@ -261,6 +261,9 @@ pub enum Action {
         machine_id: String,
         /// File systems to mount in the running appliance: mount point to file system UUID and type.
         mounts: Vec<Mount>,
+        /// WWNs (`0x...`) of the disks that the running appliance uses through dm-multipath; none: one path each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        multipath: Vec<String>,
     },
     /// Export pools, sync, unmount, mark the install as `unproven`.
     FinishInstall {

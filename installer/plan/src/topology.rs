@@ -1,12 +1,13 @@
 //! Where disks hang, and what that means: members of one set are spread over controllers, enclosures and expanders, and
 //! the plan says which single failure a set of disks survives.
 //!
-//! A disk with several paths is used through one of them (dm-multipath and plain disks never both), so a part that
-//! carries one of its paths may take the disk away until the next start, but not its data.
+//! A disk of several paths is used through dm-multipath or through one of them, by plan and never both. Through
+//! dm-multipath it goes away when its last path does; else a part that carries one of its paths may take the disk away
+//! until the next start, but not its data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firmware::inventory::Disk;
+use firmware::inventory::{Disk, DiskId};
 
 /// A set of disks that belong together: a mirror, a raidz, an md array.
 #[derive(Debug, Clone)]
@@ -112,9 +113,10 @@ pub fn spares<'a>(disks: &[&'a Disk], count: usize) -> (Vec<&'a Disk>, Vec<&'a D
     (rest, spares)
 }
 
-/// Every part that is known, and what its failure does to the sets as a whole.
+/// Every part that is known, and what its failure does to the sets as a whole. `all_paths` are the disks that are used
+/// through all of their paths.
 #[must_use]
-pub fn verdicts(sets: &[Set<'_>]) -> BTreeMap<Part, Outcome> {
+pub fn verdicts(sets: &[Set<'_>], all_paths: &BTreeSet<DiskId>) -> BTreeMap<Part, Outcome> {
     let mut parts = BTreeSet::new();
     for disk in sets.iter().flat_map(|set| &set.disks) {
         parts.extend(disk.bay.iter().map(|bay| Part::Enclosure(bay.side.clone())));
@@ -126,13 +128,13 @@ pub fn verdicts(sets: &[Set<'_>]) -> BTreeMap<Part, Outcome> {
     parts
         .into_iter()
         .map(|part| {
-            let outcome = outcome(sets, &part);
+            let outcome = outcome(sets, &part, all_paths);
             (part, outcome)
         })
         .collect()
 }
 
-fn outcome(sets: &[Set<'_>], part: &Part) -> Outcome {
+fn outcome(sets: &[Set<'_>], part: &Part, all_paths: &BTreeSet<DiskId>) -> Outcome {
     let on = |path: &firmware::inventory::DiskPath| match part {
         Part::Hba(name) => path.hba.as_ref() == Some(name),
         Part::Expander(name) => path.expander.as_ref() == Some(name),
@@ -141,7 +143,8 @@ fn outcome(sets: &[Set<'_>], part: &Part) -> Outcome {
     let inside = |disk: &Disk| matches!((part, &disk.bay), (Part::Enclosure(side), Some(bay)) if bay.side == *side);
     let gone =
         |disk: &&&Disk| inside(disk) || (!disk.paths.is_empty() && disk.paths.iter().all(on));
-    let touched = |disk: &&&Disk| inside(disk) || disk.paths.iter().any(on);
+    let touched =
+        |disk: &&&Disk| gone(disk) || (!all_paths.contains(&disk.id) && disk.paths.iter().any(on));
     let worst = |test: &dyn Fn(&&&Disk) -> bool| {
         sets.iter()
             .any(|set| set.disks.iter().filter(test).count() > set.tolerates)
@@ -157,7 +160,7 @@ fn outcome(sets: &[Set<'_>], part: &Part) -> Outcome {
 
 /// The verdicts as lines for people.
 #[must_use]
-pub fn sentences(name: &str, sets: &[Set<'_>]) -> Vec<String> {
+pub fn sentences(name: &str, sets: &[Set<'_>], all_paths: &BTreeSet<DiskId>) -> Vec<String> {
     let tolerates = sets
         .iter()
         .map(|set| set.tolerates)
@@ -168,7 +171,7 @@ pub fn sentences(name: &str, sets: &[Set<'_>]) -> Vec<String> {
         1 => format!("{name}: survives the loss of any one disk"),
         more => format!("{name}: survives the loss of any {more} disks"),
     }];
-    let verdicts = verdicts(sets);
+    let verdicts = verdicts(sets, all_paths);
     let list = |wanted: Outcome| {
         let parts: Vec<String> = verdicts
             .iter()

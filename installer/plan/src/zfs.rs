@@ -143,7 +143,7 @@ pub(crate) fn lay_out(
         group.name,
         shape.sentence(size)
     ));
-    for line in topology::sentences(&group.name, &sets) {
+    for line in topology::sentences(&group.name, &sets, &build.multipath.disks) {
         build.note(line);
     }
     other_notes(others, build);

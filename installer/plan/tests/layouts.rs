@@ -264,7 +264,7 @@ fn what_survives() {
         (Part::Enclosure("a".into()), Outcome::Survives),
         (Part::Enclosure("b".into()), Outcome::Survives),
     ];
-    assert_eq!(verdicts(&sets), want.into());
+    assert_eq!(verdicts(&sets, &BTreeSet::new()), want.into());
 
     let dual: Vec<Disk> = (0..4)
         .map(|n| disk(n, "front", &[("h0", "x0"), ("h1", "x1")]))
@@ -277,10 +277,23 @@ fn what_survives() {
             tolerates: 1,
         })
         .collect();
-    let verdicts = verdicts(&sets);
-    assert_eq!(verdicts[&Part::Hba("h0".into())], Outcome::Interrupts);
-    assert_eq!(verdicts[&Part::Expander("x1".into())], Outcome::Interrupts);
-    assert_eq!(verdicts[&Part::Enclosure("front".into())], Outcome::Stops);
+    let through_one = verdicts(&sets, &BTreeSet::new());
+    assert_eq!(through_one[&Part::Hba("h0".into())], Outcome::Interrupts);
+    assert_eq!(
+        through_one[&Part::Expander("x1".into())],
+        Outcome::Interrupts
+    );
+    assert_eq!(
+        through_one[&Part::Enclosure("front".into())],
+        Outcome::Stops
+    );
+    let through_all = verdicts(&sets, &dual.iter().map(|disk| disk.id.clone()).collect());
+    assert_eq!(through_all[&Part::Hba("h0".into())], Outcome::Survives);
+    assert_eq!(through_all[&Part::Expander("x1".into())], Outcome::Survives);
+    assert_eq!(
+        through_all[&Part::Enclosure("front".into())],
+        Outcome::Stops
+    );
 }
 
 #[test]
@@ -380,12 +393,26 @@ fn keep_leaves_a_pool_alone_and_takes_its_hostid() {
     assert_eq!(state, Some("1a2b3c4d"));
     insta::assert_snapshot!(plan::explain::summary(&plan));
 
+    // Destroyed: its import would take more than a name.
+    inventory.found[0].detail = Some("destroyed, txg 7, labels 0 1 2 3".into());
+    assert!(keeping("storage", &inventory).is_err());
+    inventory.found[0].detail = Some("exported, txg 7, labels 0 1 2 3".into());
+    assert!(keeping("storage", &inventory).is_ok());
     // Not whole, or somebody else's: no.
-    inventory.found[0].disks.remove(0);
+    let missing = inventory.found[0].disks.remove(0);
     assert!(matches!(
         keeping("storage", &inventory),
         Err(PlanError::Keep { .. })
     ));
+    // The label of a hot spare names no pool; the disk is kept all the same.
+    inventory.found.push(Holder {
+        kind: "zfs-spare".into(),
+        uuid: Some("77".into()),
+        disks: vec![missing.clone()],
+        ..Holder::default()
+    });
+    let plan = keeping("storage", &inventory).unwrap();
+    assert!(!plan.destroys().contains(&missing));
 }
 
 #[test]

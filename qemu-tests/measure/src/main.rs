@@ -2,6 +2,7 @@
 //!
 //! Standard output is the report (Markdown, or JSON with `--json`); everything the builders say goes to standard error.
 
+mod boots;
 mod clock;
 mod ours;
 mod rivals;
@@ -30,6 +31,9 @@ struct Options {
     /// Also build all roles.
     #[arg(long)]
     all: bool,
+    /// Only boots of a simulated server, beside plain Debian.
+    #[arg(long, conflicts_with_all = ["all", "no_rivals"])]
+    boots: bool,
     /// JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -38,6 +42,11 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     fs_err::create_dir_all(&options.directory)?;
+    if options.boots {
+        let title = "Simulated `control` server".to_owned();
+        let figures = boots::all(&options.directory, options.mirror.as_deref())?;
+        return show(&[table::Group { title, figures }], options.json);
+    }
     let ours = ours::Builder::new(&options.directory, options.mirror.as_deref())?;
 
     let mut cold = vec![ours.cold(&options.role)?];
@@ -66,12 +75,16 @@ fn main() -> anyhow::Result<()> {
     .map(|(title, figures)| table::Group { title, figures })
     .collect();
 
+    show(&groups, options.json)
+}
+
+fn show(groups: &[table::Group], json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    if options.json {
-        serde_json::to_writer_pretty(&mut out, &groups)?;
+    if json {
+        serde_json::to_writer_pretty(&mut out, groups)?;
         writeln!(out)?;
     } else {
-        for group in &groups {
+        for group in groups {
             writeln!(out, "{}", table::markdown(group))?;
         }
     }

@@ -42,15 +42,46 @@ pub(super) fn tests() -> Vec<Test> {
     ]
 }
 
+/// Real builds by the builder: without a network, killed half way, twice the same bytes. Begins with what the cache has.
+pub(super) fn builder() -> Test {
+    Test {
+        name: "builder",
+        run: || {
+            let words = [
+                "test",
+                "--release",
+                "--package",
+                "image",
+                "--test",
+                "builds",
+                "--",
+                "--ignored",
+            ];
+            cargo_with(&words, &[("RACKWRIGHT_CACHE", cache()?.as_str())]).map(|text| passed(&text))
+        },
+    }
+}
+
+/// The builder's own choice, so that its tests find what building the images left.
+fn cache() -> anyhow::Result<camino::Utf8PathBuf> {
+    let given = std::env::var("RACKWRIGHT_CACHE").ok().map(Into::into);
+    image::cli::cache_folder(given)
+}
+
 /// Lines of a failed command that are shown.
 const TAIL: usize = 80;
 
 fn cargo(words: &[&str]) -> anyhow::Result<String> {
+    cargo_with(words, &[])
+}
+
+fn cargo_with(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
         .args(words)
         .current_dir(images::workspace())
         .env("CARGO_TERM_COLOR", "never")
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start `cargo {}`", words.join(" ")))?;

@@ -43,9 +43,21 @@ const BIOS_CD: Case = Case {
     node: NodePlace::Stick,
 };
 
-/// What every run proves. The others take longer than CI has on two cores, or have not been seen to pass yet
-/// (docs/testing.md says which); `--all` or a filter runs them.
-const SHORT: [&str; 1] = ["install::control-uefi-usb"];
+/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, an install that is cut off, a
+/// refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+const SHORT: [&str; 11] = [
+    "install::storage-uefi-usb",
+    "install::backup-uefi-cd",
+    "install::control-uefi-usb",
+    "install::lb-uefi-cd",
+    "install::production-uefi-usb",
+    "install::standalone-uefi-cd",
+    "install::database-uefi-usb",
+    "install::galera-uefi-cd",
+    "install::control-bios-cd",
+    "fault::interrupted",
+    "refuse::typo",
+];
 
 /// Whether a run without `--all` has this test.
 pub(super) fn is_short(name: &str) -> bool {
@@ -56,6 +68,12 @@ pub(super) fn is_short(name: &str) -> bool {
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
     let mut tests = vec![
+        test("install::storage-uefi-usb", "storage", |test, image| {
+            install(test, image, UEFI_USB).map(drop)
+        }),
+        test("install::backup-uefi-cd", "backup", |test, image| {
+            install(test, image, UEFI_CD).map(drop)
+        }),
         test("install::control-uefi-usb", "control", |test, image| {
             install(test, image, UEFI_USB).map(drop)
         }),
@@ -69,12 +87,6 @@ pub(super) fn tests() -> Vec<Test> {
                 site.survives(Firmware::Uefi, &["os0"])
             },
         ),
-        test("install::storage-uefi-usb", "storage", |test, image| {
-            install(test, image, UEFI_USB).map(drop)
-        }),
-        test("install::backup-uefi-cd", "backup", |test, image| {
-            install(test, image, UEFI_CD).map(drop)
-        }),
         test("fault::interrupted", "lb", interrupted),
         test("install::lb-uefi-cd", "lb", |test, image| {
             let mut site = install(test, image, UEFI_CD)?;
@@ -251,4 +263,21 @@ fn typo(test: &Test, image: &Image) -> anyhow::Result<()> {
         &mut site,
         &["inital_sync", "initial_sync", &format!(":{line}:1")],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_tier_has_every_role_and_no_mistyped_name() {
+        let all = tests();
+        for name in SHORT {
+            assert!(all.iter().any(|test| test.name == name), "{name}");
+        }
+        for role in crate::machines::ROLES {
+            let start = format!("install::{role}-uefi");
+            assert!(SHORT.iter().any(|name| name.starts_with(&start)), "{role}");
+        }
+    }
 }

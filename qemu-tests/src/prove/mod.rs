@@ -73,12 +73,16 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         .filter(|test| !options.fast && wanted(test.name))
         .filter(|test| options.all || options.filter.is_some() || machines::is_short(test.name))
         .collect();
+    // Last: it begins with what building the images left in the cache.
+    let builder =
+        Some(fast::builder()).filter(|test| !options.fast && !options.qemu && wanted(test.name));
     if options.list {
         let mut out = std::io::stdout().lock();
         for name in fast
             .iter()
             .map(|test| test.name)
             .chain(machines.iter().map(|test| test.name))
+            .chain(builder.iter().map(|test| test.name))
         {
             writeln!(out, "{name}")?;
         }
@@ -86,16 +90,18 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     }
     crate::host::prepare()?;
     let report = Report::new();
-    for test in fast {
+    let alone = |test: &fast::Test| {
         let start = Instant::now();
         match (test.run)() {
-            Ok(passed) => report.passed(test.name, passed, start.elapsed())?,
-            Err(error) => report.failed(test.name, &error, start.elapsed())?,
+            Ok(passed) => report.passed(test.name, passed, start.elapsed()),
+            Err(error) => report.failed(test.name, &error, start.elapsed()),
         }
-    }
+    };
+    fast.iter().try_for_each(alone)?;
     if !machines.is_empty() {
         simulate(options, &machines, &report)?;
     }
+    builder.iter().try_for_each(alone)?;
     report.summary()
 }
 

@@ -4,7 +4,6 @@
 
 use anyhow::Context as _;
 use fs_err as fs;
-use image::initrd::cpio::Archive;
 
 use super::site::check_status;
 use super::{Case, NodePlace, Site, http};
@@ -16,7 +15,7 @@ use crate::node;
 ///
 /// # Errors
 /// If a part does not go well.
-pub fn pxe(role: &str, image: &Image) -> anyhow::Result<()> {
+pub fn pxe(role: &str, built: &Image) -> anyhow::Result<()> {
     let case = Case {
         firmware: Firmware::Bios,
         medium: MediumKind::Usb,
@@ -24,7 +23,7 @@ pub fn pxe(role: &str, image: &Image) -> anyhow::Result<()> {
     };
     let mut site = Site::new(
         role,
-        image,
+        built,
         case,
         // The root image lies in memory twice for a while: in the initrd and in the RAM disk.
         |builder| builder.memory(3072).open_network(),
@@ -33,15 +32,13 @@ pub fn pxe(role: &str, image: &Image) -> anyhow::Result<()> {
     let port = http::serve(node::text(&site.node)?)?;
     let initrd = site.machine.file("initrd");
     // iPXE's `initrd FILE NAME` makes the same: another archive behind the first, at a multiple of four.
-    let mut bytes = fs::read(&image.initrd)?;
+    let mut bytes = fs::read(&built.initrd)?;
     bytes.resize(bytes.len().next_multiple_of(4), 0);
-    let mut archive = Archive::default();
-    archive.file("root.squashfs", 0o444, fs::read(&image.root)?);
-    bytes.extend(archive.bytes(0));
+    bytes.extend(image::pxe::archive(&built.folder, None)?);
     fs::write(&initrd, bytes)?;
     let boot = Boot {
         kernel: Some(DirectKernel {
-            kernel: image.kernel.clone(),
+            kernel: built.kernel.clone(),
             initrd,
             command_line: format!(
                 "rackwright=install rackwright.node=http://10.0.2.2:{port}/node.toml console=tty0 console=ttyS0,115200n8 \

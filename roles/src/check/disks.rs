@@ -5,7 +5,7 @@ use crate::{
     selector::Selector,
 };
 
-use super::{Checker, is_plain_path};
+use super::{Checker, is_plain_path, pool};
 
 /// Checks the list at the key `disks`.
 pub(crate) fn check(disks: &[DiskNeed], checker: &mut Checker<'_, '_>) {
@@ -123,24 +123,7 @@ fn check_layout(layout: &Layout, count: u32, path: &str, checker: &mut Checker<'
                     format!("`{pool}` cannot be the name of a pool"),
                 );
             }
-            if *width == 0 || !count.is_multiple_of(*width) {
-                checker.conflict(
-                    &format!("{path}.width"),
-                    format!("{count} disks cannot be divided into groups of {width}"),
-                );
-            }
-            let least = match vdev.as_str() {
-                "mirror" | "raidz1" => 2,
-                "raidz2" => 3,
-                "raidz3" => 4,
-                _ => 3,
-            };
-            if *width < least {
-                checker.conflict(
-                    &format!("{path}.width"),
-                    format!("`{vdev}` needs at least {least} disks in a group, not {width}"),
-                );
-            }
+            pool::check(vdev, *width, count, path, checker);
             for (index, dataset) in datasets.iter().enumerate() {
                 let name = &dataset.name;
                 if !name.split('/').all(is_zfs_name) {

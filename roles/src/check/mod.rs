@@ -2,6 +2,7 @@
 
 pub(crate) mod disks;
 pub(crate) mod node;
+mod pool;
 pub(crate) mod role;
 
 use toml::de::DeTable;

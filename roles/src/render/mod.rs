@@ -3,6 +3,7 @@
 mod access;
 mod firewall;
 mod mounts;
+mod multipath;
 mod network;
 mod services;
 mod templates;
@@ -121,6 +122,10 @@ pub struct BootFacts {
     pub machine_id: Option<String>,
     /// Data file systems to mount in the running appliance.
     pub mounts: Vec<DataMount>,
+    /// WWNs (`0x...`) of the disks that the running appliance uses through dm-multipath, by the plan of its install; none:
+    /// one path each.
+    #[serde(default)]
+    pub multipath: Vec<String>,
     /// Account files of the image, to which the administrator is added.
     pub accounts: Option<Accounts>,
 }
@@ -174,6 +179,7 @@ pub fn files(
     all.push(firewall::file(roles, folder, node));
     if facts.mode == BootMode::Run {
         all.extend(mounts::files(&facts.mounts));
+        all.extend(multipath::files(&facts.multipath));
         all.extend(services::modules(folder));
         let name = &folder.role.name;
         all.extend(templates::render(

@@ -4,6 +4,7 @@ use super::{DataMount, RenderedFile};
 
 pub(super) fn files(mounts: &[DataMount]) -> Vec<RenderedFile> {
     let mut files = Vec::new();
+    let mut rules = String::new();
     for mount in mounts {
         let DataMount { path, uuid, kind } = mount;
         let unit = format!("{}.mount", escape_path(path));
@@ -26,11 +27,22 @@ Options=noatime
             &file,
         ));
         files.push(RenderedFile::text(file, text));
-        // A disk that never comes must not hold the boot for the default 90 s.
+        // A disk that never comes must not hold the boot for the default 90 s, and one that comes later is mounted then
+        // (udev's `SYSTEMD_WANTS`, systemd.device(5)): seen with an array that took more than 30 s to appear.
         let device = escape_path(&format!("/dev/disk/by-uuid/{uuid}"));
         files.push(RenderedFile::text(
             format!("/etc/systemd/system/{device}.device.d/rackwright.conf"),
-            "[Unit]\nJobRunningTimeoutSec=30s\n",
+            "[Unit]\nJobRunningTimeoutSec=60s\n",
+        ));
+        rules.push_str(&format!(
+            "ACTION!=\"remove\", SUBSYSTEM==\"block\", ENV{{ID_FS_UUID}}==\"{uuid}\", ENV{{SYSTEMD_WANTS}}+=\"{}\"\n",
+            unit
+        ));
+    }
+    if !rules.is_empty() {
+        files.push(RenderedFile::text(
+            "/etc/udev/rules.d/90-rackwright-data.rules",
+            rules,
         ));
     }
     files

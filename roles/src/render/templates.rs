@@ -1,6 +1,6 @@
 //! Templates of role folders. A value that is not there is an error: half a configuration is worse than none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
@@ -47,6 +47,8 @@ struct Boot {
     version: String,
     slot: Option<String>,
     mounts: Vec<super::DataMount>,
+    /// First partitions of the disks that dm-multipath owns.
+    multipath: Vec<String>,
 }
 
 impl Context {
@@ -86,6 +88,7 @@ impl Context {
                 version: facts.version.clone(),
                 slot: facts.slot.clone(),
                 mounts: facts.mounts.clone(),
+                multipath: super::multipath::partitions(&facts.multipath),
             },
             networks,
             address,
@@ -98,20 +101,30 @@ impl Context {
     }
 }
 
-/// Pools of the role's disk groups, or of the node file's groups in their place.
+/// Pools of the role's disk groups, or of the node file's groups in their place. As in the planner, a group of the node
+/// file without a layout (`count = 36` alone) has that of the role's first group of its purpose.
 fn pools(folder: &RoleFolder, node: Option<&NodeFile>) -> Vec<String> {
     let overrides = node.map_or(&[][..], |node| &node.disks);
-    let kept = folder
-        .role
-        .disks
+    let theirs = &folder.role.disks;
+    let kept = theirs
         .iter()
         .filter(|need| !overrides.iter().any(|other| other.purpose == need.purpose));
-    kept.chain(overrides)
-        .filter_map(|need| match &need.layout {
-            Some(Layout::Zfs { pool, .. }) => Some(pool.clone()),
-            _ => None,
+    let pools: BTreeSet<String> = kept
+        .chain(overrides)
+        .filter_map(|need| {
+            need.layout.as_ref().or_else(|| {
+                theirs
+                    .iter()
+                    .find(|other| other.purpose == need.purpose)
+                    .and_then(|other| other.layout.as_ref())
+            })
         })
-        .collect()
+        .filter_map(|layout| match layout {
+            Layout::Zfs { pool, .. } => Some(pool.clone()),
+            Layout::Md { .. } => None,
+        })
+        .collect();
+    pools.into_iter().collect()
 }
 
 /// Lays `over` onto `under`: tables key by key, everything else as a whole.

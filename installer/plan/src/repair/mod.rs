@@ -22,7 +22,7 @@ pub use error::RepairError;
 use crate::error::PlanError;
 use crate::guard;
 use crate::seed::Seed;
-use crate::step::{Action, Guard, Plan, PlannedDisk, Replaced};
+use crate::step::{Action, Guard, Plan, PlannedDisk};
 
 /// Makes a repair plan from the plan that the machine was installed by. Without anything to do, the plan has no steps and its
 /// notes say so. `allowed` are the keys of guarded things that may be destroyed, as for an install.
@@ -73,13 +73,6 @@ pub fn make(
     notes.extend(still_missing);
 
     let seed = Seed::new(&["repair", &recorded.digest()]);
-    let replaced: Vec<Replaced> = pairs
-        .iter()
-        .map(|(lost, new)| Replaced {
-            lost: lost.id.clone(),
-            new: new.id.clone(),
-        })
-        .collect();
     for (lost, new) in &pairs {
         notes.push(format!(
             "{} of `{}` is gone; {} takes its place",
@@ -98,11 +91,9 @@ pub fn make(
     ));
     let mut made = plan(&record, inventory, steps, notes);
     made.guards = guards(recorded, inventory, &made.destroys(), allowed)?;
-    // After the guards were listed: what lay on a new disk is shown, but does not belong into the record.
+    // For people; neither in the record nor in the digest.
     for disk in &mut made.disks {
-        if replaced.iter().any(|pair| pair.new == disk.id) {
-            disk.holds = held(inventory, &disk.id);
-        }
+        disk.holds = held(inventory, &disk.id);
     }
     Ok(made)
 }

@@ -24,9 +24,19 @@ pub(super) fn substitute(
         rename(&mut value, &lost.id, &new.id);
     }
     let mut plan: Plan = serde_json::from_value(value).map_err(unreadable)?;
-    for (_, new) in pairs {
+    for (lost, new) in pairs {
         for step in &mut plan.steps {
             match &mut step.action {
+                Action::WriteState { multipath, .. } => {
+                    // The running appliance uses the new disk as it used the lost one.
+                    for wwn in multipath {
+                        if let (Some(old), Some(new)) = (&lost.wwn, &new.wwn)
+                            && wwn == old
+                        {
+                            wwn.clone_from(new);
+                        }
+                    }
+                }
                 Action::Partition {
                     device: Device::Disk { disk },
                     uuid,

@@ -1,5 +1,7 @@
 //! The actions of a repair: open what is there, give it back what is gone, record the new disks.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
 use plan::{
     Action, Check, Device, DevicePaths, Plan,
@@ -11,10 +13,14 @@ use system::{Command, CommandError};
 use super::{Act, ActionError, PATIENCE, command, state_mount};
 use crate::{
     checks,
+    devices::disks_under,
     install_state::{InstallState, Progress, Repair},
     pools::{self, Leaf},
     prior,
 };
+
+/// WWNs of the disks that the running appliance uses through dm-multipath, below the state file system.
+const MULTIPATH: &str = "multipath.json";
 
 impl Act<'_> {
     /// Starts an array with the members that are left; one that runs already (as in the running appliance) stays as it is.
@@ -50,12 +56,22 @@ impl Act<'_> {
             .arg(name);
         match self.system.run(&list) {
             Ok(_) => {
-                for member in members.iter().chain(joining) {
-                    if let Ok(path) = self.devices.path(member)
-                        && pools::uses(self.system, name, Utf8Path::new(&path))?
-                    {
-                        return Ok(());
-                    }
+                let disks: BTreeSet<_> = members
+                    .iter()
+                    .chain(joining)
+                    .flat_map(|member| self.devices.under(member))
+                    .collect();
+                let ours = self.devices.all_names(&disks);
+                // In the running appliance a leaf may be a mapped device over several paths.
+                let is_ours = |leaf: &Leaf| {
+                    let node = self.system.resolve(Utf8Path::new(&leaf.path));
+                    node.is_ok_and(|node| {
+                        let under = disks_under(self.system, node.file_name().unwrap_or_default());
+                        leaf.works() && !under.is_disjoint(&ours)
+                    })
+                };
+                if pools::leaves(self.system, name)?.iter().any(is_ours) {
+                    return Ok(());
                 }
                 Err(ActionError::with_hint(
                     format!("the pool `{name}` that is imported lies on other disks"),
@@ -101,12 +117,20 @@ impl Act<'_> {
         self.note_repair(&replaced.unwrap_or_default(), true)
     }
 
-    /// Writes `plan.json`: what a later repair compares the machine with.
+    /// Writes `plan.json`, what a later repair compares the machine with, and what the running appliance reads of it.
     pub(super) fn write_record(&self, record: &Plan) -> Result<(), ActionError> {
-        let mut text = serde_json::to_vec_pretty(record).map_err(|error| ActionError::Other {
+        let wrong = |error: serde_json::Error| ActionError::Other {
             message: error.to_string(),
             hint: None,
-        })?;
+        };
+        for step in &record.steps {
+            if let Action::WriteState { multipath, .. } = &step.action {
+                let text = serde_json::to_vec_pretty(multipath).map_err(wrong)?;
+                self.system
+                    .write(&state_mount().join(MULTIPATH), &text, 0o644)?;
+            }
+        }
+        let mut text = serde_json::to_vec_pretty(record).map_err(wrong)?;
         text.push(b'\n');
         self.system
             .write(&state_mount().join(prior::PLAN), &text, 0o644)?;

@@ -57,10 +57,11 @@ impl Act<'_> {
         write("node.toml", self.context.node_file.as_bytes(), 0o600)?;
         write("machine-id", format!("{machine_id}\n").as_bytes(), 0o444)?;
         write("hostid", format!("{hostid}\n").as_bytes(), 0o644)?;
-        let mounts = serde_json::to_vec_pretty(mounts).map_err(|error| ActionError::Other {
+        let wrong = |error: serde_json::Error| ActionError::Other {
             message: error.to_string(),
             hint: None,
-        })?;
+        };
+        let mounts = serde_json::to_vec_pretty(mounts).map_err(wrong)?;
         write("mounts.json", &mounts, 0o644)?;
         // What a repair compares the machine with.
         self.write_record(self.plan)?;

@@ -3,7 +3,7 @@
 
 use roles::{
     NodeFile, RoleSet,
-    render::{self, Accounts, BootFacts as RenderFacts, BootMode, Content, DataMount},
+    render::{self, Accounts, BootFacts as RenderFacts, BootMode, Content},
 };
 use system::{System, SystemError, Tree};
 
@@ -20,6 +20,11 @@ use crate::{
 
 /// Files of `/state/etc` that were laid over the rendered ones, as a JSON list of paths.
 pub const OWN_FILES: &str = "/run/rackwright/own-files.json";
+
+/// Data file systems, as the plan gave them.
+const MOUNTS: &str = "/state/mounts.json";
+/// WWNs (`0x...`) of the disks that dm-multipath owns, as a JSON list, as the plan gave them.
+pub const MULTIPATH: &str = "/state/multipath.json";
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +138,8 @@ fn render_all(tree: &Tree, live_node: Option<NodeText>) -> Result<Prepared, Prep
         version: facts.root.version.clone(),
         slot: facts.slot.clone(),
         machine_id: line(tree, "/state/machine-id")?,
-        mounts: data_mounts(tree)?,
+        mounts: list(tree, MOUNTS)?,
+        multipath: list(tree, MULTIPATH)?,
         accounts: Some(accounts(tree)?),
     };
     for file in render::files(&roles, folder, node.as_ref(), &render_facts)? {
@@ -222,8 +228,8 @@ fn live(found: Option<NodeText>, roles: &RoleSet, warnings: &mut Vec<String>) ->
         .ok()
 }
 
-fn data_mounts(tree: &Tree) -> Result<Vec<DataMount>, PrepareError> {
-    let path = "/state/mounts.json";
+/// A list that the install wrote; an install of an older version wrote none.
+fn list<T: serde::de::DeserializeOwned>(tree: &Tree, path: &str) -> Result<Vec<T>, PrepareError> {
     match tree.read(path)? {
         None => Ok(Vec::new()),
         Some(text) => serde_json::from_str(&text).map_err(|error| PrepareError::Damaged {

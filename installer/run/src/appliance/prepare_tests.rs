@@ -210,3 +210,28 @@ fn the_live_system() {
         );
     }
 }
+
+#[test]
+fn planned_disks_are_used_through_all_paths() {
+    let unit = "/etc/systemd/system/multipathd.service";
+    let machine = Machine::installed("installed");
+    prepare(&machine.tree, None);
+    assert!(machine.tree.real(unit).is_symlink());
+
+    let machine = Machine::installed("installed");
+    machine.put(MULTIPATH, r#"["0x5000cca261280e68"]"#);
+    prepare(&machine.tree, None);
+    assert!(!machine.tree.real(unit).is_symlink());
+    assert!(
+        machine
+            .get("/etc/multipath.conf")
+            .contains("wwid \"^35000cca261280e68$\"")
+    );
+
+    machine.put(MULTIPATH, "[");
+    let reason = prepare(&machine.tree, None).incomplete.unwrap();
+    assert!(
+        reason.contains("`/state/multipath.json` is damaged"),
+        "{reason}"
+    );
+}

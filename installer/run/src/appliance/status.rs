@@ -10,7 +10,7 @@ use crate::install_state::Progress;
 use super::{
     NODE_FILE, ROLES,
     boot_facts::{self, BootFacts, Mode},
-    health::{self, Array, CheckResult, Pool, Unit, Verdict},
+    health::{self, Array, CheckResult, Multipath, Pool, Unit, Verdict},
     incomplete, prepare, progress,
 };
 
@@ -37,6 +37,9 @@ pub struct Status {
     pub arrays: Vec<Array>,
     /// ZFS pools.
     pub pools: Vec<Pool>,
+    /// Disks that dm-multipath owns, with their paths.
+    #[serde(default)]
+    pub multipath: Vec<Multipath>,
     /// Networks.
     pub networks: Vec<Network>,
     /// Units that the role starts.
@@ -157,6 +160,7 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
         disks: disks(system),
         arrays: seen.arrays,
         pools: seen.pools,
+        multipath: seen.multipath,
         networks: networks(system),
         services: seen
             .units

@@ -106,6 +106,7 @@ fn a_machine_with_a_degraded_mirror() {
             "disks",
             "healthy",
             "mode",
+            "multipath",
             "networks",
             "node",
             "own_files",

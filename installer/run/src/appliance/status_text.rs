@@ -81,6 +81,24 @@ pub(super) fn text(status: &Status) -> String {
     );
     section(
         &mut lines,
+        "Disks of several paths",
+        status.multipath.iter().map(|disk| {
+            let paths: Vec<String> = disk
+                .paths
+                .iter()
+                .map(|path| format!("{path} {}", if path.up { "up" } else { "DOWN" }))
+                .collect();
+            format!(
+                "{}  {} of {} up  {}",
+                disk.wwn,
+                disk.up(),
+                disk.paths.len(),
+                paths.join(", ")
+            )
+        }),
+    );
+    section(
+        &mut lines,
         "Networks",
         status.networks.iter().map(|network| {
             format!(

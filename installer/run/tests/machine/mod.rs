@@ -580,6 +580,7 @@ fn plan(image: &[u8]) -> Plan {
                 uuid: STATE_UUID.into(),
                 kind: "ext4".into(),
             }],
+            multipath: Vec::new(),
         },
     );
     steps.add(

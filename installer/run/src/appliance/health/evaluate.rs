@@ -1,10 +1,12 @@
 //! Judges what was seen. Pure.
 
+use std::collections::BTreeSet;
+
 use roles::role::HealthCheck;
 
-use super::{Array, CheckResult, Mount, Observed, Verdict};
+use super::{Array, CheckResult, Mount, Multipath, Observed, Verdict};
 
-/// One result for each check, and a warning for each failed unit that no check names.
+/// One result for each check, one for the paths of all disks or for each disk that lacks one, and a warning for each failed unit that no check names.
 pub fn evaluate(checks: &[HealthCheck], seen: &Observed) -> Vec<CheckResult> {
     let mut results: Vec<CheckResult> = Vec::new();
     for check in checks {
@@ -18,6 +20,7 @@ pub fn evaluate(checks: &[HealthCheck], seen: &Observed) -> Vec<CheckResult> {
             });
         }
     }
+    results.extend(paths(&seen.multipath));
     for unit in &seen.failed {
         let name = format!("service {unit}");
         if !results.iter().any(|result| result.name == name) {
@@ -164,10 +167,50 @@ fn pool(name: &str, seen: &Observed) -> Judgement {
     }
 }
 
+/// A lost path is a warning: the data is there, and the next loss takes it away. How many paths a disk should have is not
+/// recorded: as many as the best of its kind has.
+fn paths(disks: &[Multipath]) -> Vec<CheckResult> {
+    let most = disks.iter().map(|disk| disk.paths.len()).max().unwrap_or(0);
+    let hbas: BTreeSet<&str> = disks.iter().flat_map(Multipath::hbas).collect();
+    let result = |name: String, (result, detail): Judgement| CheckResult {
+        name,
+        result,
+        detail,
+    };
+    let bad: Vec<CheckResult> = disks
+        .iter()
+        .filter(|disk| disk.up() < most.max(1))
+        .map(|disk| {
+            let name = format!("paths {}", disk.wwn);
+            if disk.paths.is_empty() {
+                return result(
+                    name,
+                    warn("no dm-multipath device: is the disk there, does multipathd run?"),
+                );
+            }
+            let mut words = vec![format!("{} of {most} up", disk.up())];
+            for path in disk.paths.iter().filter(|path| !path.up) {
+                words.push(format!("{path} is down"));
+            }
+            let known: BTreeSet<&str> =
+                disk.paths.iter().filter_map(|p| p.hba.as_deref()).collect();
+            for hba in hbas.difference(&known) {
+                words.push(format!("none through HBA {hba}"));
+            }
+            result(name, warn(words.join("; ")))
+        })
+        .collect();
+    if bad.is_empty() && !disks.is_empty() {
+        let detail = format!("{} disks, each through {most}", disks.len());
+        return vec![result("paths".into(), pass(detail))];
+    }
+    bad
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appliance::health::{Pool, Unit, is_healthy};
+    use crate::appliance::health::{DiskPath, Pool, Unit, is_healthy};
 
     fn unit(name: &str, active: &str) -> Unit {
         Unit {
@@ -230,6 +273,7 @@ mod tests {
                 pool("good", "ONLINE"),
                 pool("bad", "SUSPENDED"),
             ],
+            multipath: Vec::new(),
             listeners: [("tcp".to_owned(), 22)].into(),
             modules: ["ip_vs".to_owned()].into(),
         }
@@ -301,6 +345,56 @@ mod tests {
         fail | module zfs | not loaded
         warn | service other.service | failed; see `journalctl -u other.service`
         ");
+    }
+
+    #[test]
+    fn paths_of_disks() {
+        let path = |name: &str, hba: &str, up| DiskPath {
+            name: name.into(),
+            hba: Some(hba.into()),
+            port: Some("port-0:1".into()),
+            up,
+        };
+        let (a, b) = ("0000:02:00.0", "0000:81:00.0");
+        let disk = |wwn: &str, paths: Vec<DiskPath>| Multipath {
+            wwn: wwn.into(),
+            paths,
+        };
+        let whole = disk(
+            "0x5000000000000001",
+            vec![path("sda", a, true), path("sdb", b, true)],
+        );
+        let text = |disks: &[Multipath]| {
+            let lines: Vec<String> = paths(disks)
+                .into_iter()
+                .map(|check| {
+                    format!(
+                        "{} | {} | {}",
+                        check.result.name(),
+                        check.name,
+                        check.detail
+                    )
+                })
+                .collect();
+            lines.join("\n")
+        };
+        assert_eq!(text(&[]), "");
+        assert_eq!(
+            text(&[whole.clone(), whole.clone()]),
+            "pass | paths | 2 disks, each through 2"
+        );
+        let down = disk(
+            "0x5000000000000002",
+            vec![path("sdc", a, true), path("sdd", b, false)],
+        );
+        let gone = disk("0x5000000000000003", vec![path("sde", a, true)]);
+        let none = disk("0x5000000000000004", vec![]);
+        assert_eq!(
+            text(&[whole, down, gone, none]),
+            "warn | paths 0x5000000000000002 | 1 of 2 up; sdd (HBA 0000:81:00.0, port-0:1) is down\n\
+             warn | paths 0x5000000000000003 | 1 of 2 up; none through HBA 0000:81:00.0\n\
+             warn | paths 0x5000000000000004 | no dm-multipath device: is the disk there, does multipathd run?"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod arrays;
 mod evaluate;
 mod listeners;
+mod multipath;
 mod observe;
 mod pools;
 mod units;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use arrays::Array;
 pub use evaluate::evaluate;
 pub use listeners::listeners;
+pub use multipath::{DiskPath, Multipath, multipath};
 pub use observe::{Mount, Observed, observe};
 pub use pools::Pool;
 pub use units::Unit;

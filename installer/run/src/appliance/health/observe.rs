@@ -7,7 +7,7 @@ use roles::role::HealthCheck;
 use serde::{Deserialize, Serialize};
 use system::System;
 
-use super::{Array, Pool, Unit, arrays, listeners, pools, units};
+use super::{Array, Multipath, Pool, Unit, arrays, listeners, multipath, pools, units};
 
 /// What the machine shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Observed {
     pub arrays: Vec<Array>,
     /// ZFS pools.
     pub pools: Vec<Pool>,
+    /// Disks that dm-multipath owns.
+    pub multipath: Vec<Multipath>,
     /// Protocol and port.
     pub listeners: BTreeSet<(String, u16)>,
     /// Loaded and built-in modules that were asked for.
@@ -66,6 +68,7 @@ pub fn observe(system: &dyn System, checks: &[HealthCheck], services: &[String])
         } else {
             Vec::new()
         },
+        multipath: multipath(system),
         listeners: listeners(system),
         modules,
     }
