@@ -3,9 +3,9 @@
 use std::io::{self, BufRead};
 
 use anyhow::bail;
-use plan::StablePaths;
+use plan::{Plan, StablePaths};
 use run::{
-    Outcome,
+    Context, Outcome,
     console::{Consoles, Lines},
     journal,
 };
@@ -33,15 +33,29 @@ pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyho
             );
         }
     } else {
-        confirm(&survey.node.node)?;
+        confirm(&survey.node.node, "install")?;
     }
+    let outcome = carry_out(system, &survey.plan, &survey.context, json)?;
+    if outcome == Outcome::Done {
+        output::note("remove the medium and restart: `systemctl reboot`");
+    }
+    Ok(code(outcome))
+}
+
+/// Executes a plan and shows its events.
+pub fn carry_out(
+    system: &dyn System,
+    plan: &Plan,
+    context: &Context,
+    json: bool,
+) -> anyhow::Result<Outcome> {
     let cancel = install::stop_requests()?;
     let mut consoles = Consoles::on(system, &[]);
     let mut lines = Lines::default();
     let mut failed = Ok(());
     let outcome = run::execute(
-        &survey.plan,
-        &survey.context,
+        plan,
+        context,
         system,
         &mut |event| {
             let record = consoles.tell(event);
@@ -58,10 +72,7 @@ pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyho
         },
         &cancel,
     );
-    if outcome == Outcome::Done {
-        output::note("remove the medium and restart: `systemctl reboot`");
-    }
-    Ok(code(outcome))
+    Ok(outcome)
 }
 
 /// Exit code of an outcome.
@@ -73,9 +84,10 @@ pub fn code(outcome: Outcome) -> u8 {
     }
 }
 
-fn confirm(node: &str) -> anyhow::Result<()> {
+/// Asks for the node's name. `task` is what is about to be done.
+pub fn confirm(node: &str, task: &str) -> anyhow::Result<()> {
     output::note(&format!(
-        "type the node's name, `{node}`, to destroy what is listed above and install:"
+        "type the node's name, `{node}`, to destroy what is listed above and {task}:"
     ));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -36,6 +36,8 @@ pub enum Task {
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
     Install,
+    /// Bring back what a changed disk took away, and nothing else
+    Repair(Repair),
     /// Show how this machine is; exit code 0 if healthy
     Status,
     /// Wait for health after a boot and prove the install (a service)
@@ -133,6 +135,27 @@ pub struct Apply {
     /// Where the plan comes from
     #[command(flatten)]
     pub sources: Sources,
+}
+
+/// Options of `repair`.
+#[derive(Debug, Args)]
+pub struct Repair {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Use the node file's permit (with `task = "repair"`) instead of asking
+    #[arg(long)]
+    pub permit: bool,
+    /// Node file; without it, searched as the unattended install does, then the
+    /// one the machine was installed with
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
+    /// Allow to destroy what is guarded, by the key that the refusal shows
+    #[arg(long, value_name = "KEY")]
+    pub destroy: Vec<String>,
 }
 
 /// Options of `generate`.

@@ -19,7 +19,7 @@ use system::{Command, System};
 use crate::{
     apply,
     arguments::Sources,
-    findings, output,
+    findings, output, repair,
     survey::{self, Survey},
 };
 
@@ -94,12 +94,16 @@ fn prepare(
         destroy: Vec::new(),
         keep_data: false,
     };
-    let mut survey = survey::survey(system, &sources, &mut |line| {
+    let mut tell = |line: &str| {
         consoles.tell(Event::Warned {
             step: None,
             message: line.to_owned(),
         });
-    })?;
+    };
+    let mut survey = match repair::permitted(system, &mut tell)? {
+        Some(survey) => survey,
+        None => survey::survey(system, &sources, &mut tell)?,
+    };
     record(system, "inventory.json", &survey.context.inventory);
     record(system, "findings.json", &survey.findings);
     for message in findings::lines(&survey.findings) {

@@ -9,6 +9,7 @@ mod inventory;
 mod locate;
 mod output;
 mod plan;
+mod repair;
 mod survey;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Task::Locate(options) => locate::run(&Live, &options),
         Task::Plan(options) => plan::run(&Live, &options, json),
         Task::Apply(options) => apply::run(&Live, &options, json),
+        Task::Repair(options) => repair::run(&Live, &options, json),
         Task::Install => Ok(install::run(&Live)),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),

@@ -200,6 +200,15 @@ fn a_plan_of_a_capture_tells_findings_and_draws_the_chassis() {
 }
 
 #[test]
+fn nothing_is_repaired_outside_of_our_systems() {
+    let folder = folder();
+    insta::assert_snapshot!(run(
+        folder.path(),
+        &["repair", "--dry-run", "--roles", "ROLES"]
+    ));
+}
+
+#[test]
 fn an_unknown_command() {
     insta::assert_snapshot!(run(folder().path(), &["instal"]));
 }

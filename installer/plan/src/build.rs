@@ -97,6 +97,15 @@ impl Builder {
                 );
                 disks
             }
+            // A repair is not built here: its steps name their disks themselves.
+            Action::OpenArray { .. }
+            | Action::OpenPool { .. }
+            | Action::BeginRepair { .. }
+            | Action::FinishRepair { .. } => BTreeSet::new(),
+            Action::AddMember { member, .. } | Action::ReplaceMember { member, .. } => {
+                self.under(member)
+            }
+            Action::CopyBootable { disk, .. } => BTreeSet::from([disk.clone()]),
         }
     }
 

@@ -86,6 +86,15 @@ pub trait DevicePaths {
     /// # Errors
     /// The device is not there.
     fn path(&self, device: &Device) -> Result<String, UnknownDevice>;
+
+    /// Path that means the same device after every boot, for what is written down on the disks themselves: ZFS keeps the
+    /// names it was given.
+    ///
+    /// # Errors
+    /// The device is not there.
+    fn stable(&self, device: &Device) -> Result<String, UnknownDevice> {
+        self.path(device)
+    }
 }
 
 /// The command lines of an action, in order.
@@ -249,30 +258,18 @@ pub fn work(action: &Action, paths: &dyn DevicePaths) -> Result<Vec<Work>, Unkno
         }
         Action::MakeBootable { disk, esp, array } => {
             let disk = paths.path(&Device::Disk { disk: disk.clone() })?;
-            let boot = format!("--boot-directory={ESP_MOUNT}");
-            let efi = format!("--efi-directory={ESP_MOUNT}");
-            vec![
+            let mut work = vec![
                 Work::Native(format!("mount {} on {ESP_MOUNT}", paths.path(esp)?)),
                 native("copy kernel and initrd to rackwright/a/"),
                 Work::Native(format!(
                     "write grub/grub.cfg: slot a, rackwright.array={array}"
                 )),
-                Work::Run(CommandLine::new(
-                    "grub-install",
-                    ["--target=i386-pc", &boot, &disk],
-                )),
-                Work::Run(CommandLine::new(
-                    "grub-install",
-                    [
-                        "--target=x86_64-efi",
-                        "--removable",
-                        "--no-nvram",
-                        &efi,
-                        &boot,
-                    ],
-                )),
-                native("copy EFI/BOOT/BOOTX64.EFI to EFI/BOOT/grubx64.efi, flush, unmount"),
-            ]
+            ];
+            work.extend(grub(&disk));
+            work.push(native(
+                "copy EFI/BOOT/BOOTX64.EFI to EFI/BOOT/grubx64.efi, flush, unmount",
+            ));
+            work
         }
         Action::WriteState { state, .. } => vec![Work::Native(format!(
             "on {}: write node.toml, machine-id, hostid, ssh host keys, mounts",
@@ -290,7 +287,171 @@ pub fn work(action: &Action, paths: &dyn DevicePaths) -> Result<Vec<Work>, Unkno
             work.push(native("flush and unmount everything"));
             work
         }
+        Action::OpenArray {
+            name,
+            uuid,
+            members,
+            ..
+        } => {
+            let members: Result<Vec<String>, _> =
+                members.iter().map(|member| paths.path(member)).collect();
+            vec![
+                native("if it does not run yet"),
+                Work::Run(assemble(name, uuid, &members?)),
+            ]
+        }
+        Action::OpenPool {
+            name,
+            hostid,
+            members,
+            without_log,
+            ..
+        } => {
+            let members: Result<Vec<String>, _> =
+                members.iter().map(|member| paths.stable(member)).collect();
+            vec![
+                native("if it is not imported yet"),
+                Work::Run(CommandLine::new("zgenhostid", ["-f", hostid])),
+                Work::Run(import(name, &members?, *without_log)),
+            ]
+        }
+        Action::BeginRepair { state, .. } => vec![Work::Native(format!(
+            "on {}: note in install.json that the repair has begun",
+            paths.path(state)?
+        ))],
+        Action::AddMember { array, member, .. } => {
+            let array = paths.path(&Device::Array {
+                uuid: array.clone(),
+            })?;
+            vec![
+                Work::Run(CommandLine::new(
+                    "mdadm",
+                    ["--manage", &array, "--add", &paths.path(member)?],
+                )),
+                native("wait until the rebuild has begun; /proc/mdstat shows how far it is"),
+            ]
+        }
+        Action::CopyBootable {
+            disk, esp, from, ..
+        } => {
+            let disk = paths.path(&Device::Disk { disk: disk.clone() })?;
+            let (esp, from) = (paths.path(esp)?, paths.path(from)?);
+            let mut work = vec![
+                Work::Native(format!("mount {from} read-only, {esp} on {ESP_MOUNT}")),
+                native("copy kernels and initrds of both slots, and GRUB's variables"),
+            ];
+            work.extend(grub(&disk));
+            work.push(native(
+                "write grub/grub.cfg with this disk's own volume id, flush, unmount",
+            ));
+            work
+        }
+        Action::ReplaceMember { lost, member, .. } => {
+            let mut work = vec![Work::Native(format!(
+                "find in `zpool status -j` the GUID of the device on {}, here called GUID",
+                lost.disk
+            ))];
+            let lines = replace_member(action, "GUID", &paths.stable(member)?);
+            work.extend(lines.into_iter().map(Work::Run));
+            work.push(native(
+                "see that the pool uses it; `zpool status` shows how far it is",
+            ));
+            work
+        }
+        Action::FinishRepair { state, pools, .. } => {
+            let mut work: Vec<Work> = Vec::new();
+            if !pools.is_empty() {
+                work.push(native("if the repair imported them"));
+            }
+            work.extend(
+                pools
+                    .iter()
+                    .map(|pool| Work::Run(CommandLine::new("zpool", ["export", pool]))),
+            );
+            work.push(Work::Native(format!(
+                "on {}: record the new disks in plan.json, mark the repair as done in install.json",
+                paths.path(state)?
+            )));
+            work
+        }
     })
+}
+
+/// Starts an array from these members, degraded if need be.
+#[must_use]
+pub fn assemble(name: &str, uuid: &str, members: &[String]) -> CommandLine {
+    let mut line = CommandLine::new("mdadm", ["--assemble"]);
+    line.push(format!("/dev/md/{name}"));
+    // mdadm(8): without --run an array that lost a member since it last ran is not started.
+    line.push("--run");
+    line.push(format!("--uuid={uuid}"));
+    line.arguments.extend(members.iter().cloned());
+    line
+}
+
+/// Imports a pool from these devices and no others.
+#[must_use]
+pub fn import(pool: &str, members: &[String], without_log: bool) -> CommandLine {
+    let mut line = CommandLine::new("zpool", ["import", "-N"]);
+    if without_log {
+        line.push("-m");
+    }
+    for word in ["-o", "cachefile=none", "-R", POOL_ROOT] {
+        line.push(word);
+    }
+    for member in members {
+        line.push("-d");
+        line.push(member);
+    }
+    line.push(pool);
+    line
+}
+
+/// Gives a pool a device for the one with this GUID; nothing for other actions.
+#[must_use]
+pub fn replace_member(action: &Action, guid: &str, path: &str) -> Vec<CommandLine> {
+    let Action::ReplaceMember {
+        pool,
+        ashift,
+        vdev,
+        redundant,
+        ..
+    } = action
+    else {
+        return Vec::new();
+    };
+    let ashift = format!("ashift={ashift}");
+    if *redundant {
+        // Without -o the device's own sectors count, and a 512-byte one would not fit (zpool-replace(8)).
+        let words = ["replace", "-f", "-o", &ashift, pool, guid, path];
+        return vec![CommandLine::new("zpool", words)];
+    }
+    vec![
+        CommandLine::new("zpool", ["remove", pool, guid]),
+        CommandLine::new("zpool", ["add", "-f", "-o", &ashift, pool, vdev, path]),
+    ]
+}
+
+/// GRUB for BIOS and for UEFI's fallback path on a disk whose EFI system partition is mounted.
+fn grub(disk: &str) -> Vec<Work> {
+    let boot = format!("--boot-directory={ESP_MOUNT}");
+    let efi = format!("--efi-directory={ESP_MOUNT}");
+    vec![
+        Work::Run(CommandLine::new(
+            "grub-install",
+            ["--target=i386-pc", &boot, disk],
+        )),
+        Work::Run(CommandLine::new(
+            "grub-install",
+            [
+                "--target=x86_64-efi",
+                "--removable",
+                "--no-nvram",
+                &efi,
+                &boot,
+            ],
+        )),
+    ]
 }
 
 /// Takes the signatures off one device node: every partition that is on a disk, then the disk. The engine, which alone can
@@ -376,7 +537,7 @@ fn vdev_words(
         kind => line.push(kind),
     }
     for member in &vdev.members {
-        line.push(paths.path(member)?);
+        line.push(paths.stable(member)?);
     }
     Ok(())
 }

@@ -46,6 +46,14 @@ impl Plan {
         hex::encode(Sha256::digest(&text))
     }
 
+    /// It brings back what a changed disk took away, and installs nothing.
+    #[must_use]
+    pub fn is_repair(&self) -> bool {
+        self.steps
+            .last()
+            .is_some_and(|step| step.action.ends_repair())
+    }
+
     /// All disks whose content is gone afterwards.
     #[must_use]
     pub fn destroys(&self) -> BTreeSet<DiskId> {
@@ -265,6 +273,112 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pools: Vec<String>,
     },
+    /// Repair: start an array that is there, with the members that are left. Nothing is made and nothing is lost.
+    OpenArray {
+        /// `os`, `data`.
+        name: String,
+        /// Array UUID.
+        uuid: String,
+        /// Members that are there.
+        members: Vec<Device>,
+        /// Members that a later step brings.
+        joining: Vec<Device>,
+    },
+    /// Repair: import a pool that is there. Nothing is made and nothing is lost.
+    OpenPool {
+        /// Pool name.
+        name: String,
+        /// hostid the pool was made with.
+        hostid: String,
+        /// Members that are there.
+        members: Vec<Device>,
+        /// Members that a later step brings.
+        joining: Vec<Device>,
+        /// Its only log device is gone: it is imported without (`-m` of zpool-import(8)).
+        without_log: bool,
+    },
+    /// Repair: note on the state file system that it has begun, and with which permit.
+    BeginRepair {
+        /// State file system.
+        state: Device,
+        /// Which disk comes for which.
+        replaced: Vec<Replaced>,
+    },
+    /// Repair: give a degraded array its member back and wait until the rebuild has begun.
+    AddMember {
+        /// `os`, `data`.
+        name: String,
+        /// Array UUID.
+        array: String,
+        /// The new member.
+        member: Device,
+    },
+    /// Repair: make a new OS disk bootable by itself, with kernels, initrds and boot variables of an OS disk that is left:
+    /// they belong to the slots in the array, which the medium's own may not.
+    CopyBootable {
+        /// New OS disk.
+        disk: DiskId,
+        /// Its EFI system partition.
+        esp: Device,
+        /// EFI system partition to copy from; only read.
+        from: Device,
+        /// md array UUID for the kernel command line.
+        array: String,
+    },
+    /// Repair: give a pool a device back and see that it is taken.
+    ReplaceMember {
+        /// Pool name.
+        pool: String,
+        /// log2 of the sector.
+        ashift: u32,
+        /// Word of the vdev: `mirror`, `raidz2`, `log`, `cache`, `spare`.
+        vdev: String,
+        /// What is gone.
+        lost: LostMember,
+        /// The new device.
+        member: Device,
+        /// The vdev can rebuild it (`zpool replace`); else what is gone is removed and the new one added.
+        redundant: bool,
+    },
+    /// Repair: export pools that were imported for it, record the new disks, mark the repair as done.
+    FinishRepair {
+        /// State file system.
+        state: Device,
+        /// Pools to export, if the repair imported them.
+        pools: Vec<String>,
+        /// The plan as if the machine had been installed on the disks it has now.
+        record: Box<Plan>,
+    },
+}
+
+impl Action {
+    /// Repair: it ends a plan that brings back what a changed disk took away.
+    #[must_use]
+    pub fn ends_repair(&self) -> bool {
+        matches!(self, Self::FinishRepair { .. })
+    }
+}
+
+/// A disk that came for another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The one that is gone.
+    pub lost: DiskId,
+    /// The one in its place.
+    pub new: DiskId,
+}
+
+/// How a device that is gone can be found in `zpool status`: its path holds one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostMember {
+    /// Its disk.
+    pub disk: DiskId,
+    /// GUID of its partition.
+    pub partition: String,
+    /// World wide name of its disk.
+    pub wwn: Option<String>,
+    /// Serial number of its disk.
+    pub serial: Option<String>,
 }
 
 /// A file system mounted by the running appliance.
@@ -310,6 +424,25 @@ pub enum Check {
     Array {
         /// Array UUID.
         uuid: String,
+    },
+    /// Array runs for writing, on all of its members or not.
+    Running {
+        /// Array UUID.
+        uuid: String,
+    },
+    /// The device takes part in the array, or waits as a spare of an array that lacks nobody.
+    Member {
+        /// Array UUID.
+        array: String,
+        /// Device.
+        member: Device,
+    },
+    /// The device is part of the imported pool and can be used.
+    PoolMember {
+        /// Pool name.
+        pool: String,
+        /// Device.
+        member: Device,
     },
     /// File system with this UUID.
     FileSystem {

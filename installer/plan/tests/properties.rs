@@ -171,6 +171,7 @@ fn written(plan: &Plan) -> Vec<BTreeSet<DiskId>> {
                 disks.extend(exported.iter().flat_map(|pool| pools[pool].clone()));
                 disks
             }
+            repair => panic!("an install has no {repair:?}"),
         });
     }
     all

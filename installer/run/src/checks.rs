@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 use system::{Access, Command, CommandError, System, SystemError};
 
 use crate::{
+    actions::command,
     devices::{Devices, exported, node, partitions, plain},
-    identity,
+    identity, pools, prior,
 };
 
 /// The check holds.
@@ -28,7 +29,22 @@ pub fn holds(
         },
         Check::PartitionTable { device, uuid } => probe(system, devices, device, "PTUUID", uuid),
         Check::FileSystem { device, uuid } => probe(system, devices, device, "UUID", uuid),
-        Check::Array { uuid } => array(system, devices, plan, uuid),
+        Check::Array { uuid } => {
+            let name = running(system, devices, plan, uuid)?;
+            Ok(name.is_some_and(|name| whole(system, &name)))
+        }
+        Check::Running { uuid } => Ok(running(system, devices, plan, uuid)?.is_some()),
+        Check::Member { array, member } => {
+            let (Ok(Some(name)), Ok(path)) = (devices.running_array(array), devices.path(member))
+            else {
+                return Ok(false);
+            };
+            Ok(takes_part(system, &name, Utf8Path::new(&path)))
+        }
+        Check::PoolMember { pool, member } => match devices.path(member) {
+            Ok(path) => pools::uses(system, pool, Utf8Path::new(&path)),
+            Err(_) => Ok(false),
+        },
         Check::Pool { name } => pool(system, devices, plan, name),
         Check::Dataset { name } => {
             let list = Command::new("zfs")
@@ -153,60 +169,103 @@ fn succeeds(system: &dyn System, command: &Command) -> Result<bool, SystemError>
     }
 }
 
-/// The array runs for writing on all its members; it is started if it is there.
-fn array(
+/// Kernel name of the array, which runs for writing; it is started if its members are there.
+fn running(
     system: &dyn System,
     devices: &Devices<'_>,
     plan: &Plan,
     uuid: &str,
-) -> Result<bool, SystemError> {
+) -> Result<Option<String>, SystemError> {
     let Ok(running) = devices.running_array(uuid) else {
-        return Ok(false);
+        return Ok(None);
     };
-    let name = match running {
-        Some(name) => name,
-        None => {
-            let Some(paths) = member_paths(devices, plan, uuid) else {
-                return Ok(false);
-            };
-            let command = Command::new("mdadm")
-                .args(["--assemble", "/dev/md/rackwright", "--run"])
-                .arg(format!("--uuid={uuid}"))
-                .args(paths);
-            if !succeeds(system, &command)? {
-                return Ok(false);
-            }
-            system.run(&Command::new("udevadm").args(["settle", "--timeout=60"]))?;
-            match devices.running_array(uuid) {
-                Ok(Some(name)) => name,
-                _ => return Ok(false),
-            }
-        }
+    if let Some(name) = running {
+        return Ok(Some(name));
+    }
+    let Some(paths) = member_paths(system, devices, plan, uuid)? else {
+        return Ok(None);
     };
-    // md.rst: number of devices by which the array is degraded; level 0 has no such file.
-    let degraded = system
-        .read(&identity::attributes(&name).join("md/degraded"))
-        .unwrap_or_default();
-    Ok(matches!(
-        String::from_utf8_lossy(&degraded).trim(),
-        "" | "0"
-    ))
+    let line = command(commands::assemble("rackwright", uuid, &paths));
+    if !succeeds(system, &line)? {
+        return Ok(None);
+    }
+    system.run(&Command::new("udevadm").args(["settle", "--timeout=60"]))?;
+    Ok(devices.running_array(uuid).unwrap_or_default())
 }
 
-fn member_paths(devices: &Devices<'_>, plan: &Plan, uuid: &str) -> Option<Vec<String>> {
-    plan.steps.iter().find_map(|step| match &step.action {
-        Action::CreateArray {
-            uuid: other,
-            members,
-            spares,
-            ..
-        } if other == uuid => members
-            .iter()
-            .chain(spares)
-            .map(|member| devices.path(member).ok())
-            .collect(),
-        _ => None,
-    })
+/// Nobody is missing.
+fn whole(system: &dyn System, name: &str) -> bool {
+    // md.rst: number of devices by which the array is degraded; level 0 has no such file.
+    let degraded = system
+        .read(&identity::attributes(name).join("md/degraded"))
+        .unwrap_or_default();
+    matches!(String::from_utf8_lossy(&degraded).trim(), "" | "0")
+}
+
+/// The member has a place in the array (in sync, or being rebuilt), or waits as a spare while nobody is missing.
+pub fn takes_part(system: &dyn System, array: &str, member: &Utf8Path) -> bool {
+    let folder = identity::attributes(array)
+        .join("md")
+        .join(format!("dev-{}", member.file_name().unwrap_or_default()));
+    let read = |attribute: &str| {
+        let bytes = system.read(&folder.join(attribute)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).trim().to_owned())
+    };
+    // md.rst: `slot` is the place in the array, or `none`; a member that is being rebuilt has its place already.
+    let (Some(state), Some(slot)) = (read("state"), read("slot")) else {
+        return false;
+    };
+    let usable = !state.split(',').any(|word| word == "faulty");
+    // While another member is being rebuilt, a new one waits as a spare.
+    let rebuilding = || {
+        let action = system.read(&identity::attributes(array).join("md/sync_action"));
+        action.is_ok_and(|text| text.starts_with(b"recover"))
+    };
+    usable && (slot != "none" || whole(system, array) || rebuilding())
+}
+
+/// Paths of the members that are there: all of them for an array that is new; for one that is old, those that carry its
+/// label, as others may be gone or not yet joined.
+pub(crate) fn member_paths(
+    system: &dyn System,
+    devices: &Devices<'_>,
+    plan: &Plan,
+    uuid: &str,
+) -> Result<Option<Vec<String>>, SystemError> {
+    for step in &plan.steps {
+        match &step.action {
+            Action::CreateArray {
+                uuid: other,
+                members,
+                spares,
+                ..
+            } if other == uuid => {
+                let paths = members.iter().chain(spares);
+                return Ok(paths.map(|member| devices.path(member).ok()).collect());
+            }
+            Action::OpenArray {
+                uuid: other,
+                members,
+                joining,
+                ..
+            } if other == uuid => {
+                let mut paths = Vec::new();
+                for member in members.iter().chain(joining) {
+                    let Ok(path) = devices.path(member) else {
+                        continue;
+                    };
+                    if prior::label(system, Utf8Path::new(&path))?
+                        .is_some_and(|label| label.uuid == plain(uuid))
+                    {
+                        paths.push(path);
+                    }
+                }
+                return Ok((!paths.is_empty()).then_some(paths));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The pool is imported, or can be imported from this plan's own partitions: a pool of the same name elsewhere does not count.
@@ -224,29 +283,43 @@ fn pool(
     )? {
         return Ok(true);
     }
-    let members: Option<Vec<String>> = plan.steps.iter().find_map(|step| match &step.action {
+    let found = plan.steps.iter().find_map(|step| match &step.action {
         Action::CreatePool {
-            name: other, vdevs, ..
-        } if other == name => vdevs
-            .iter()
-            .flat_map(|vdev| &vdev.members)
-            .map(|member| devices.path(member).ok())
-            .collect(),
+            name: other,
+            hostid,
+            vdevs,
+            ..
+        } if other == name => {
+            let members: Option<Vec<String>> = vdevs
+                .iter()
+                .flat_map(|vdev| &vdev.members)
+                .map(|member| devices.stable(member).ok())
+                .collect();
+            Some((hostid, members?, false))
+        }
+        Action::OpenPool {
+            name: other,
+            hostid,
+            members,
+            joining,
+            without_log,
+        } if other == name => {
+            let members = members
+                .iter()
+                .chain(joining)
+                .filter_map(|member| devices.stable(member).ok())
+                .collect();
+            Some((hostid, members, *without_log))
+        }
         _ => None,
     });
-    let Some(members) = members else {
+    let Some((hostid, members, without_log)) = found else {
         return Ok(false);
     };
-    let mut command = Command::new("zpool").args([
-        "import",
-        "-N",
-        "-o",
-        "cachefile=none",
-        "-R",
-        commands::POOL_ROOT,
-    ]);
-    for member in members {
-        command = command.args(["-d".to_owned(), member]);
-    }
-    succeeds(system, &command.arg(name))
+    // The pool's own hostid, or its import would ask for force.
+    system.run(&Command::new("zgenhostid").args(["-f", hostid]))?;
+    succeeds(
+        system,
+        &command(commands::import(name, &members, without_log)),
+    )
 }

@@ -20,6 +20,10 @@ pub struct Devices<'a> {
     arrays: BTreeMap<String, BTreeSet<DiskId>>,
     /// All disks the plan destroys.
     destroys: BTreeSet<DiskId>,
+    /// Disks under pools that are there and stay.
+    pools: BTreeSet<DiskId>,
+    /// GUIDs of the partitions the plan makes.
+    partitions: BTreeMap<(DiskId, u32), String>,
 }
 
 impl<'a> Devices<'a> {
@@ -34,24 +38,86 @@ impl<'a> Devices<'a> {
                 .collect(),
             arrays: BTreeMap::new(),
             destroys: plan.destroys(),
+            pools: BTreeSet::new(),
+            partitions: BTreeMap::new(),
         };
         for step in &plan.steps {
-            if let Action::CreateArray {
-                uuid,
-                members,
-                spares,
-                ..
-            } = &step.action
-            {
-                let under = members
-                    .iter()
-                    .chain(spares)
-                    .flat_map(|member| devices.under(member))
-                    .collect();
-                devices.arrays.insert(plain(uuid), under);
+            match &step.action {
+                Action::CreateArray {
+                    uuid,
+                    members,
+                    spares: more,
+                    ..
+                }
+                | Action::OpenArray {
+                    uuid,
+                    members,
+                    joining: more,
+                    ..
+                } => {
+                    let under = members
+                        .iter()
+                        .chain(more)
+                        .flat_map(|member| devices.under(member))
+                        .collect();
+                    devices.arrays.insert(plain(uuid), under);
+                }
+                Action::OpenPool {
+                    members, joining, ..
+                } => {
+                    let under: Vec<DiskId> = members
+                        .iter()
+                        .chain(joining)
+                        .flat_map(|member| devices.under(member))
+                        .collect();
+                    devices.pools.extend(under);
+                }
+                // What is there and stays is named by the record.
+                Action::FinishRepair { record, .. } => {
+                    for step in &record.steps {
+                        devices.name_partitions(&step.action);
+                    }
+                }
+                action @ Action::Partition { .. } => devices.name_partitions(action),
+                _ => {}
             }
         }
         devices
+    }
+
+    fn name_partitions(&mut self, action: &Action) {
+        if let Action::Partition {
+            device: Device::Disk { disk },
+            partitions,
+            ..
+        } = action
+        {
+            for (number, partition) in (1..).zip(partitions) {
+                let uuid = partition.uuid.to_lowercase();
+                self.partitions.insert((disk.clone(), number), uuid);
+            }
+        }
+    }
+
+    /// All disks that arrays, pools and file systems of the plan lie on: those it destroys, and in a repair those whose
+    /// content stays.
+    pub fn built_from(&self) -> BTreeSet<DiskId> {
+        let arrays = self.arrays.values().flatten();
+        self.destroys
+            .iter()
+            .chain(&self.pools)
+            .chain(arrays)
+            .cloned()
+            .collect()
+    }
+
+    /// Kernel names of disks, with all paths to them: what lies on a second path lies on the same disk.
+    pub fn all_names<'b>(&self, disks: impl IntoIterator<Item = &'b DiskId>) -> BTreeSet<String> {
+        disks
+            .into_iter()
+            .filter_map(|disk| self.disk(disk).ok())
+            .flat_map(|disk| disk.paths.iter().map(|path| path.kernel_name.clone()))
+            .collect()
     }
 
     /// All disks the plan destroys.
@@ -110,7 +176,7 @@ impl<'a> Devices<'a> {
         };
         // Another disk that carries the same UUID (a clone, a disk put back) must not come in this way.
         let wanted = self.arrays.get(&plain(uuid)).cloned().unwrap_or_default();
-        let wanted = self.kernel_names(&wanted);
+        let wanted = self.all_names(&wanted);
         let under = disks_under(self.system, &name);
         if under.is_subset(&wanted) {
             return Ok(Some(name));
@@ -149,6 +215,25 @@ impl DevicePaths for Devices<'_> {
             device: path,
             reason: "there is no such node".into(),
         })
+    }
+
+    /// By the GUID of the partition, if the plan made it and udev's link leads to the very node that is meant (with several
+    /// paths it may lead to another).
+    fn stable(&self, device: &Device) -> Result<String, UnknownDevice> {
+        let path = self.path(device)?;
+        if let Device::Partition { disk, number } = device
+            && let Some(uuid) = self.partitions.get(&(disk.clone(), *number))
+        {
+            let link = format!("/dev/disk/by-partuuid/{uuid}");
+            if self
+                .system
+                .resolve(Utf8Path::new(&link))
+                .is_ok_and(|node| node == path.as_str())
+            {
+                return Ok(link);
+            }
+        }
+        Ok(path)
     }
 }
 

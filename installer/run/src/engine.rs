@@ -95,6 +95,13 @@ fn run(
             "the state file system could not be closed".into(),
         );
     }
+    if plan.is_repair() {
+        let message = format!(
+            "`{}` is repaired; arrays and pools are being rebuilt, /proc/mdstat and `zpool status` show how far they are",
+            plan.node
+        );
+        return (Outcome::Done, message);
+    }
     (Outcome::Done, format!("`{}` is installed", plan.node))
 }
 
@@ -110,12 +117,13 @@ fn admissible(plan: &Plan, context: &Context) -> Result<(), String> {
             ));
         }
     }
-    let last = plan
-        .steps
-        .iter()
-        .position(|step| matches!(step.action, Action::FinishInstall { .. }));
+    let last = plan.steps.iter().position(|step| {
+        matches!(step.action, Action::FinishInstall { .. }) || step.action.ends_repair()
+    });
     if last.map(|index| index + 1) != Some(plan.steps.len()) {
-        return Err("the plan does not end with its one `finish-install` step".into());
+        return Err(
+            "the plan does not end with its one `finish-install` or `finish-repair` step".into(),
+        );
     }
     Ok(())
 }
@@ -152,6 +160,11 @@ fn look(
         let request = permit::Request {
             board_serial: context.inventory.board.serial.as_deref(),
             plan: &plan.digest(),
+            task: if plan.is_repair() {
+                permit::REPAIR
+            } else {
+                permit::INSTALL
+            },
             prior: &states,
         };
         permit::check(permit, request).map_err(|refusal| refusal.to_string())?;
@@ -166,9 +179,13 @@ fn finished_steps(priors: &[Prior], digest: &str, context: &Context) -> Vec<Stri
         .iter()
         .filter(|prior| {
             prior.install.as_ref().is_some_and(|install| {
-                install.state == Progress::Incomplete
+                let installing = install.state == Progress::Incomplete
                     && install.plan == digest
-                    && install.permit.as_ref() == permit
+                    && install.permit.as_ref() == permit;
+                let repairing = install.repairs.iter().any(|repair| {
+                    !repair.done && repair.plan == digest && repair.permit.as_ref() == permit
+                });
+                installing || repairing
             })
         })
         .map(|prior| journal::finished(&prior.journal, digest))
@@ -197,7 +214,7 @@ impl<'a> Engine<'a, '_> {
         };
         let all: Vec<String> = self
             .devices
-            .kernel_names(self.devices.destroys())
+            .kernel_names(&self.devices.built_from())
             .into_iter()
             .collect();
         self.system.allow_writes(&[], &all);
@@ -254,7 +271,11 @@ impl<'a> Engine<'a, '_> {
                 .all(|before| finished.contains(&before.id) || can_be_repeated(&before.action));
         let conclusive = matches!(
             step.done_when,
-            Check::Pool { .. } | Check::Dataset { .. } | Check::Content { .. }
+            Check::Pool { .. }
+                | Check::Dataset { .. }
+                | Check::Content { .. }
+                | Check::Member { .. }
+                | Check::PoolMember { .. }
         );
         if interrupted
             && conclusive
@@ -371,6 +392,9 @@ fn can_be_repeated(action: &Action) -> bool {
             | Action::MakeBootable { .. }
             | Action::WriteState { .. }
             | Action::FinishInstall { .. }
+            | Action::BeginRepair { .. }
+            | Action::CopyBootable { .. }
+            | Action::FinishRepair { .. }
     )
 }
 
@@ -378,7 +402,9 @@ fn state_device(action: &Action) -> Option<&Device> {
     match action {
         Action::BeginInstall { state }
         | Action::WriteState { state, .. }
-        | Action::FinishInstall { state, .. } => Some(state),
+        | Action::FinishInstall { state, .. }
+        | Action::BeginRepair { state, .. }
+        | Action::FinishRepair { state, .. } => Some(state),
         _ => None,
     }
 }

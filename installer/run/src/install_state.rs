@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
+use plan::step::Replaced;
 use serde::{Deserialize, Serialize};
 use system::{System, SystemError};
 
@@ -26,6 +27,23 @@ pub struct InstallState {
     /// What lies in which slot.
     #[serde(default)]
     pub slots: BTreeMap<String, Slot>,
+    /// Repairs since then, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<Repair>,
+}
+
+/// One repair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// Permit that was spent, if it was unattended.
+    #[serde(default)]
+    pub permit: Option<String>,
+    /// Digest of the repair's plan.
+    pub plan: String,
+    /// All its steps ended well.
+    pub done: bool,
+    /// Which disk came for which.
+    pub replaced: Vec<Replaced>,
 }
 
 /// How far an install got.

@@ -14,7 +14,9 @@ pub mod install_state;
 pub mod journal;
 pub mod node_source;
 pub mod permit;
+pub mod pools;
 pub mod prior;
+pub mod recorded;
 pub mod stream;
 
 pub use context::Context;

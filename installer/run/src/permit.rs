@@ -7,7 +7,12 @@
 
 use roles::node::Permit;
 
-use crate::install_state::{InstallState, Progress};
+use crate::install_state::{InstallState, Progress, Repair};
+
+/// Task of a permit that names none.
+pub const INSTALL: &str = "install";
+/// Task of a permit to bring back what a changed disk took away.
+pub const REPAIR: &str = "repair";
 
 /// What the permit is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +21,8 @@ pub struct Request<'request> {
     pub board_serial: Option<&'request str>,
     /// Digest of the plan.
     pub plan: &'request str,
+    /// What the plan does: `install` or `repair`.
+    pub task: &'request str,
     /// What the target disks say of an earlier install, one entry for each state file system found.
     pub prior: &'request [InstallState],
 }
@@ -43,6 +50,24 @@ pub enum Refusal {
         /// Computed.
         found: String,
     },
+    /// For something else.
+    #[error(
+        "the permit is for task `{permitted}`, this would be `{task}`\nhint: write the task into `permit.task`, with a new `permit.id`"
+    )]
+    Task {
+        /// In the permit.
+        permitted: String,
+        /// Of the plan.
+        task: String,
+    },
+    /// Spent on a repair.
+    #[error(
+        "already repaired with this permit (`{permit}`)\nhint: to repair again, change `permit.id` in the node file; to run what is installed, remove the medium"
+    )]
+    Repaired {
+        /// Its id.
+        permit: String,
+    },
     /// Spent.
     #[error(
         "already installed with this permit (`{permit}`)\nhint: to install again, change `permit.id` in the node file; to run what is installed, remove the medium"
@@ -55,6 +80,13 @@ pub enum Refusal {
 
 /// Decides. Pure.
 pub fn check(permit: &Permit, request: Request<'_>) -> Result<(), Refusal> {
+    let permitted = permit.task.as_deref().unwrap_or(INSTALL);
+    if permitted != request.task {
+        return Err(Refusal::Task {
+            permitted: permitted.to_owned(),
+            task: request.task.to_owned(),
+        });
+    }
     if let Some(permitted) = &permit.board_serial {
         let found = request.board_serial.unwrap_or("unknown");
         if found != permitted {
@@ -70,6 +102,19 @@ pub fn check(permit: &Permit, request: Request<'_>) -> Result<(), Refusal> {
         return Err(Refusal::Plan {
             permitted: permitted.clone(),
             found: request.plan.to_owned(),
+        });
+    }
+    let repaired = |state: &InstallState| {
+        let own = |repair: &&Repair| repair.permit.as_deref() == Some(permit.id.as_str());
+        state
+            .repairs
+            .iter()
+            .find(own)
+            .is_some_and(|repair| repair.done)
+    };
+    if request.prior.iter().any(repaired) {
+        return Err(Refusal::Repaired {
+            permit: permit.id.clone(),
         });
     }
     let spent = |state: &InstallState| {
@@ -95,6 +140,7 @@ mod tests {
             role: "control".into(),
             version: "1".into(),
             slots: Default::default(),
+            repairs: Vec::new(),
         }
     }
 
@@ -110,6 +156,7 @@ mod tests {
             let request = Request {
                 board_serial: serial,
                 plan,
+                task: "install",
                 prior,
             };
             check(&permit, request)
@@ -154,5 +201,65 @@ mod tests {
             state("p1", Progress::Installed),
         ];
         assert_eq!(ask(Some("ZM1"), "digest", &both), spent);
+    }
+
+    #[test]
+    fn tasks_and_repairs() {
+        let repaired = |permit: &str, done| InstallState {
+            repairs: vec![Repair {
+                permit: Some(permit.into()),
+                plan: "digest".into(),
+                done,
+                replaced: vec![],
+            }],
+            ..state("p0", Progress::Installed)
+        };
+        let ask = |permitted: Option<&str>, task: &str, prior: InstallState| {
+            let permit = Permit {
+                id: "p1".into(),
+                board_serial: None,
+                plan: None,
+                task: permitted.map(Into::into),
+            };
+            let request = Request {
+                board_serial: None,
+                plan: "digest",
+                task,
+                prior: &[prior],
+            };
+            check(&permit, request)
+                .map_err(|refusal| refusal.to_string().lines().next().unwrap().to_owned())
+        };
+        let wrong = |permitted: &str, task: &str| {
+            Err(format!(
+                "the permit is for task `{permitted}`, this would be `{task}`"
+            ))
+        };
+        let before = || state("p0", Progress::Installed);
+        assert_eq!(ask(Some("repair"), "repair", before()), Ok(()));
+        assert_eq!(ask(Some("install"), "install", before()), Ok(()));
+        assert_eq!(ask(None, "repair", before()), wrong("install", "repair"));
+        assert_eq!(
+            ask(Some("repair"), "install", before()),
+            wrong("repair", "install")
+        );
+        assert_eq!(
+            ask(Some("repiar"), "install", before()),
+            wrong("repiar", "install")
+        );
+        assert_eq!(
+            ask(Some("repair"), "repair", repaired("p1", true)),
+            Err("already repaired with this permit (`p1`)".into())
+        );
+        assert_eq!(
+            ask(None, "install", repaired("p1", true)),
+            Err("already repaired with this permit (`p1`)".into())
+        );
+        assert_eq!(ask(Some("repair"), "repair", repaired("p1", false)), Ok(()));
+        assert_eq!(ask(Some("repair"), "repair", repaired("p2", true)), Ok(()));
+        assert_eq!(
+            ask(Some("repair"), "repair", state("p1", Progress::Installed)),
+            Err("already installed with this permit (`p1`)".into())
+        );
     }
 }

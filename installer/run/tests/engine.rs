@@ -128,7 +128,7 @@ fn refused_before_the_first_write() {
             |machine| {
                 machine.plan.steps.pop();
             },
-            "the plan does not end with its one `finish-install` step",
+            "the plan does not end with its one `finish-install` or `finish-repair` step",
         ),
         (
             |machine| {
@@ -396,6 +396,61 @@ fn a_mounted_disk_and_a_foreign_array_are_refused() {
     let (outcome, events) = other.execute(&other.simulated);
     assert_eq!(outcome, Outcome::Done, "{events:#?}");
     other.assert_untouched();
+}
+
+#[test]
+fn holders_are_stopped_from_the_top_down() {
+    let mut machine = Machine::installed();
+    machine.leave_array_running();
+    machine.simulated.add_mapping("dm-0", &["md127p4"]);
+    machine.simulated.add_mapping("dm-1", &["dm-0"]);
+    machine.context.permit.as_mut().unwrap().id = "another".into();
+    let before = machine.simulated.commands().len();
+    let (outcome, events) = machine.execute(&machine.simulated);
+    assert_eq!(outcome, Outcome::Done, "{events:#?}");
+    let commands = machine.simulated.commands();
+    let stops: Vec<&str> = commands[before..]
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.starts_with("dmsetup") || line.starts_with("mdadm --stop"))
+        .collect();
+    assert_eq!(
+        stops,
+        [
+            "dmsetup remove --retry /dev/dm-1",
+            "dmsetup remove --retry /dev/dm-0",
+            "mdadm --stop /dev/md127",
+        ]
+    );
+    machine.assert_untouched();
+}
+
+#[test]
+fn a_mapped_device_that_lies_on_a_foreign_disk_is_refused() {
+    let mut machine = Machine::installed();
+    machine.simulated.add_mapping("dm-0", &["sda", "sdz"]);
+    machine.context.permit.as_mut().unwrap().id = "another".into();
+    let before = machine.contents();
+    let (outcome, events) = machine.execute(&machine.simulated);
+    assert_eq!(outcome, Outcome::Failed);
+    let shown = format!("{events:?}");
+    assert!(
+        shown.contains("`/dev/dm-0` lies also on `/dev/sdz`, which is not part of this plan"),
+        "{shown}"
+    );
+    assert_eq!(machine.contents(), before);
+}
+
+#[test]
+fn a_second_path_of_the_same_disk_is_not_foreign() {
+    let mut machine = Machine::installed();
+    let second = machine.context.inventory.disks[5].paths[0].clone();
+    machine.context.inventory.disks[0].paths.push(second);
+    machine.simulated.add_mapping("dm-0", &["sda", "sdz"]);
+    machine.context.permit.as_mut().unwrap().id = "another".into();
+    let (outcome, events) = machine.execute(&machine.simulated);
+    assert_eq!(outcome, Outcome::Done, "{events:#?}");
+    machine.assert_untouched();
 }
 
 #[test]

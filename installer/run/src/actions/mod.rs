@@ -2,6 +2,7 @@
 
 mod bootable;
 mod image;
+mod repair;
 mod state;
 mod storage;
 mod wipe;
@@ -134,10 +135,31 @@ impl Act<'_> {
                 hostid,
                 machine_id,
                 mounts,
-                multipath,
                 ..
-            } => self.write_state(hostid, machine_id, mounts, multipath),
+            } => self.write_state(hostid, machine_id, mounts),
             Action::FinishInstall { .. } => self.finish_install(),
+            Action::OpenArray { name, uuid, .. } => self.open_array(name, uuid),
+            Action::OpenPool { name, .. } => self.open_pool(name),
+            Action::BeginRepair { replaced, .. } => self.begin_repair(replaced),
+            Action::AddMember {
+                name,
+                array,
+                member,
+            } => self.add_member(name, array, member),
+            Action::CopyBootable {
+                disk,
+                esp,
+                from,
+                array,
+            } => self.copy_bootable(disk, esp, from, array),
+            Action::ReplaceMember {
+                pool,
+                lost,
+                member,
+                redundant,
+                ..
+            } => self.replace_member(pool, lost, member, *redundant),
+            Action::FinishRepair { pools, record, .. } => self.finish_repair(pools, record),
         }
     }
 
@@ -168,12 +190,31 @@ impl Act<'_> {
             Action::BeginInstall { state }
             | Action::WriteState { state, .. }
             | Action::FinishInstall { state, .. } => vec![state],
-            Action::MakeBootable { disk, .. } => return BTreeSet::from([disk.clone()]),
+            Action::MakeBootable { disk, .. } | Action::CopyBootable { disk, .. } => {
+                return BTreeSet::from([disk.clone()]);
+            }
+            Action::AddMember { member, .. } | Action::ReplaceMember { member, .. } => vec![member],
+            // Only what is made of these disks is written, never a disk itself.
+            Action::OpenArray { .. }
+            | Action::OpenPool { .. }
+            | Action::BeginRepair { .. }
+            | Action::FinishRepair { .. } => Vec::new(),
         };
         devices
             .into_iter()
             .flat_map(|device| self.devices.under(device))
             .collect()
+    }
+
+    /// Disks under what the action opens without destroying anything.
+    fn opened(&self) -> BTreeSet<DiskId> {
+        match &self.step.action {
+            Action::OpenArray { members, .. } | Action::OpenPool { members, .. } => members
+                .iter()
+                .flat_map(|member| self.devices.under(member))
+                .collect(),
+            _ => BTreeSet::new(),
+        }
     }
 
     /// The write guard: whatever the step touches must be in its `destroys`, and each of these disks must still be itself.
@@ -190,6 +231,9 @@ impl Act<'_> {
             }
             identity::verify(self.system, disk)?;
         }
+        for id in self.opened() {
+            identity::verify(self.system, self.devices.disk(&id)?)?;
+        }
         let names = |disks: &mut dyn Iterator<Item = &DiskId>| -> Vec<String> {
             disks
                 .filter_map(|disk| self.devices.kernel_name(disk).ok())
@@ -197,7 +241,7 @@ impl Act<'_> {
         };
         self.system.allow_writes(
             &names(&mut self.step.destroys.iter()),
-            &names(&mut self.devices.destroys().iter()),
+            &names(&mut self.devices.built_from().iter()),
         );
         Ok(())
     }
@@ -294,7 +338,7 @@ impl Act<'_> {
 }
 
 /// From the plan's form to the one that can be started. Nothing in a plan takes longer than this to start failing.
-fn command(line: CommandLine) -> Command {
+pub(crate) fn command(line: CommandLine) -> Command {
     Command {
         program: line.program,
         arguments: line.arguments,

@@ -33,6 +33,7 @@ impl Act<'_> {
             role: self.context.role.clone(),
             version: self.context.version.clone(),
             slots,
+            repairs: Vec::new(),
         })
     }
 
@@ -48,7 +49,6 @@ impl Act<'_> {
         hostid: &str,
         machine_id: &str,
         mounts: &[Mount],
-        multipath: &[String],
     ) -> Result<(), ActionError> {
         let state = state_mount();
         let write =
@@ -63,8 +63,8 @@ impl Act<'_> {
         };
         let mounts = serde_json::to_vec_pretty(mounts).map_err(wrong)?;
         write("mounts.json", &mounts, 0o644)?;
-        let multipath = serde_json::to_vec_pretty(multipath).map_err(wrong)?;
-        write("multipath.json", &multipath, 0o644)?;
+        // What a repair compares the machine with.
+        self.write_record(self.plan)?;
         self.system.make_directory(&state.join("etc"))?;
         self.host_keys(&state.join("ssh"))
     }

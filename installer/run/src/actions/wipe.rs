@@ -1,6 +1,6 @@
 //! Wipe: stop what holds the disk, top down, take off every signature, and prove that nothing is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use firmware::inventory::DiskId;
@@ -16,6 +16,8 @@ use crate::{
 
 /// Holders on holders on holders: more than this is not a machine we know.
 const DEPTH: u32 = 16;
+/// What makes a disk look used, or bootable, lies in here.
+const FIRST: u64 = 1 << 20;
 
 impl Act<'_> {
     pub(super) fn wipe(&mut self, disk: &DiskId) -> Result<(), ActionError> {
@@ -50,13 +52,18 @@ impl Act<'_> {
         let mut open = self.system.open(&path, system::Access::Write)?;
         let size = open.size()?;
         let zeros = vec![0; checks::CHUNK];
-        for (offset, length) in checks::ends(size) {
-            let mut done = 0;
-            while done < length {
-                let count =
-                    usize::try_from((length - done).min(zeros.len() as u64)).unwrap_or(zeros.len());
-                open.write_at(offset + done, &zeros[..count])?;
-                done += count as u64;
+        // From the end to the start, the first MiB last: as long as anything is left, the disk does not look new.
+        for (offset, length) in checks::ends(size).into_iter().rev() {
+            let mut left = length;
+            while left > 0 {
+                let step = if left <= FIRST {
+                    left
+                } else {
+                    (left - FIRST).min(zeros.len() as u64)
+                };
+                let count = usize::try_from(step).unwrap_or(zeros.len());
+                left -= step;
+                open.write_at(offset + left, &zeros[..count])?;
             }
         }
         open.flush()?;
@@ -88,8 +95,10 @@ impl Act<'_> {
         }
         let list = Command::new("zpool").args(["list", "-H", "-v", "-L", "-P"]);
         let output = self.system.run(&list)?;
+        let ours = self.devices.all_names(self.devices.destroys());
         let mut pool = String::new();
         let mut used = BTreeSet::new();
+        let mut beyond: BTreeMap<String, String> = BTreeMap::new();
         for line in output.stdout.lines() {
             let first = line
                 .split('\t')
@@ -97,11 +106,23 @@ impl Act<'_> {
                 .unwrap_or_default();
             if !line.starts_with('\t') {
                 first.clone_into(&mut pool);
-            } else if let Some(member) = first.strip_prefix("/dev/")
-                && disks_under(self.system, member).contains(name)
-            {
-                used.insert(pool.clone());
+            } else if let Some(member) = first.strip_prefix("/dev/") {
+                let under = disks_under(self.system, member);
+                if under.contains(name) {
+                    used.insert(pool.clone());
+                }
+                if let Some(foreign) = under.difference(&ours).next() {
+                    beyond.insert(pool.clone(), foreign.clone());
+                }
             }
+        }
+        if let Some((pool, foreign)) = used.iter().find_map(|pool| beyond.get_key_value(pool)) {
+            return Err(ActionError::with_hint(
+                format!(
+                    "pool `{pool}` lies also on `/dev/{foreign}`, which is not part of this plan"
+                ),
+                "look at `zpool status`; take the disk out of the pool by hand, or give the plan all disks of the pool",
+            ));
         }
         for pool in used {
             self.warn(format!("pool `{pool}` is exported"));
@@ -142,7 +163,14 @@ impl Act<'_> {
             let (Some(source), Some(target)) = (words.next(), words.next()) else {
                 continue;
             };
-            if source == path.as_str() {
+            // Mapped devices are mounted by their names under /dev/mapper, which are links.
+            let same = source == path.as_str()
+                || (source.starts_with("/dev/mapper/")
+                    && self
+                        .system
+                        .resolve(Utf8Path::new(source))
+                        .is_ok_and(|node| node == path));
+            if same {
                 return Err(ActionError::with_hint(
                     format!("`{path}` is mounted at `{target}`"),
                     format!("look at what is there; if it is not needed: `umount {target}`"),
@@ -165,7 +193,7 @@ impl Act<'_> {
 
     /// Stopping an array or a volume writes to all disks under it, so all of them must be the plan's.
     fn refuse_foreign(&self, holder: &str) -> Result<(), ActionError> {
-        let ours = self.devices.kernel_names(self.devices.destroys());
+        let ours = self.devices.all_names(self.devices.destroys());
         let under = disks_under(self.system, holder);
         let foreign: Vec<&String> = under.difference(&ours).collect();
         let Some(first) = foreign.first() else {
@@ -191,9 +219,30 @@ impl Act<'_> {
                     .arg(path.as_str()),
             );
         }
+        if holder.starts_with("bcache") {
+            self.warn(format!("cache `{holder}` is stopped"));
+            return self.stop_bcache(holder);
+        }
         Err(ActionError::with_hint(
             format!("`/dev/{holder}` holds the disk and is of a kind that is not known here"),
             "stop it by hand, then start again",
+        ))
+    }
+
+    /// bcache has no program of its own (Documentation/admin-guide/bcache.rst, `stop`).
+    fn stop_bcache(&mut self, holder: &str) -> Result<(), ActionError> {
+        const TRIES: u32 = 10;
+        let attributes = identity::attributes(holder);
+        self.system.emit(&attributes.join("bcache/stop"), b"1\n");
+        for _ in 0..TRIES {
+            if !self.system.exists(&attributes) {
+                return Ok(());
+            }
+            self.system.sleep(std::time::Duration::from_secs(1));
+        }
+        Err(ActionError::with_hint(
+            format!("`/dev/{holder}` does not stop"),
+            "is something on it still in use? look at `lsblk`",
         ))
     }
 }

@@ -1,14 +1,19 @@
 //! A small machine with two OS disks, two data disks, a medium and a foreign disk, and a plan for it.
+#![allow(dead_code, reason = "every test file uses another part")]
 
 use std::{cell::Cell, collections::BTreeMap, sync::LazyLock};
 
-use firmware::inventory::{Disk, DiskId, DiskPath, Inventory};
+use camino::Utf8Path;
+use firmware::inventory::{Bay, Disk, DiskId, DiskPath, Inventory};
 use plan::{
     Action, Check, Device, Plan, Step,
-    step::{Mount, Partition, Vdev},
+    step::{Mount, Partition, PlannedDisk, Vdev},
 };
-use roles::{node::Permit, selector::Transport};
-use run::{Context, Event, Outcome, install_state::InstallState};
+use roles::{folder::RoleSet, node::Permit, role::Purpose, selector::Transport};
+use run::{
+    Context, Event, Outcome,
+    install_state::{InstallState, Progress},
+};
 use sha2::{Digest, Sha256};
 use system::{
     Command, Simulated, System,
@@ -106,6 +111,84 @@ impl Machine {
     pub fn reboot(&self) {
         self.simulated.power_cycle();
         self.live_files();
+    }
+
+    /// An installed machine that was healthy once.
+    pub fn installed() -> Self {
+        // Installed once, as the tests begin here many times.
+        static INSTALLED: LazyLock<Machine> = LazyLock::new(|| {
+            let machine = Machine::new();
+            assert_eq!(machine.execute(&machine.simulated).0, Outcome::Done);
+            let mut state = machine.install_state().unwrap();
+            state.state = Progress::Installed;
+            machine.put_install_state(&state);
+            machine.reboot();
+            machine
+        });
+        Self {
+            simulated: INSTALLED.simulated.copy(),
+            plan: INSTALLED.plan.clone(),
+            context: INSTALLED.context.clone(),
+            image: INSTALLED.image.clone(),
+            canary: INSTALLED.canary.clone(),
+        }
+    }
+
+    /// Pulls a disk and puts another, which looks used, into its bay; it gets the same kernel name.
+    pub fn change_disk(&mut self, number: usize, wwn: &str) {
+        let name = DISKS[number].0;
+        self.simulated.remove_disk(name);
+        let new = SimulatedDisk::new(SIZE, (8, number as u32 * 16)).wwn(wwn);
+        self.simulated.add_disk(name, new);
+        self.simulated.put(name, 5 * MIB, b"from another machine");
+        let disk = &mut self.context.inventory.disks[number];
+        disk.id = DiskId(format!("wwn-{wwn}"));
+        disk.wwn = Some(wwn.into());
+    }
+
+    pub fn id_at(&self, number: usize) -> DiskId {
+        self.context.inventory.disks[number].id.clone()
+    }
+
+    pub fn content_at(&self, number: usize) -> Content {
+        self.simulated.content(DISKS[number].0)
+    }
+
+    /// What a repair would do now.
+    pub fn repair_plan(&self) -> Result<Plan, String> {
+        static ROLES: LazyLock<RoleSet> = LazyLock::new(|| {
+            let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../roles");
+            roles::folder::read(&folder).unwrap()
+        });
+        let inventory = &self.context.inventory;
+        let recorded = run::recorded::find(&self.simulated, inventory, Some("mail1"))
+            .map_err(|error| error.to_string())?;
+        let text = recorded.node_file.unwrap();
+        let node = toml::from_str(&format!("{text}\nrole = \"storage\"\n")).unwrap();
+        let role = &ROLES.roles["storage"].role;
+        plan::repair::make(&recorded.plan, role, &node, inventory, &[])
+            .map_err(|error| error.to_string())
+    }
+
+    pub fn permit_repair(&mut self, id: &str) {
+        self.context.permit = Some(Permit {
+            id: id.into(),
+            board_serial: None,
+            plan: None,
+            task: Some("repair".into()),
+        });
+    }
+
+    pub fn execute_plan(&self, plan: &Plan, system: &dyn System) -> (Outcome, Vec<Event>) {
+        let mut events = Vec::new();
+        let outcome = run::execute(
+            plan,
+            &self.context,
+            system,
+            &mut |event| events.push(event),
+            &|| false,
+        );
+        (outcome, events)
     }
 
     pub fn execute(&self, system: &dyn System) -> (Outcome, Vec<Event>) {
@@ -249,7 +332,10 @@ fn context() -> Context {
                 link_rate: None,
                 expander: None,
             }],
-            bay: None,
+            bay: Some(Bay {
+                side: "front".into(),
+                slot: index as u32,
+            }),
             removable: false,
             read_only: false,
             mounted: Default::default(),
@@ -297,7 +383,7 @@ fn entry(name: &str, size: Option<u64>) -> Partition {
     Partition {
         name: name.into(),
         kind: "0FC63DAF-8483-4772-8E79-3D69D8477DE4".into(),
-        uuid: "00000000-0000-4000-8000-00000000000f".into(),
+        uuid: String::new(),
         size,
     }
 }
@@ -318,7 +404,10 @@ fn plan(image: &[u8]) -> Plan {
                  disks: &[usize],
                  device: Device,
                  uuid: &str,
-                 parts: Vec<Partition>| {
+                 mut parts: Vec<Partition>| {
+        for (number, part) in parts.iter_mut().enumerate() {
+            part.uuid = format!("{:08x}{}", number + 1, &uuid[8..]);
+        }
         let check = Check::PartitionTable {
             device: device.clone(),
             uuid: uuid.into(),
@@ -509,7 +598,26 @@ fn plan(image: &[u8]) -> Plan {
         inventory: "facts".into(),
         steps: steps.0,
         notes: vec![],
-        disks: vec![],
+        disks: planned(),
         guards: vec![],
     }
+}
+
+fn planned() -> Vec<PlannedDisk> {
+    let one = |number: usize| PlannedDisk {
+        id: id(number),
+        group: if number < 2 { "os" } else { "data" }.into(),
+        purpose: if number < 2 {
+            Purpose::Os
+        } else {
+            Purpose::Data
+        },
+        bay: Some(format!("front:{number}")),
+        model: None,
+        serial: None,
+        wwn: Some(DISKS[number].1.into()),
+        size: SIZE,
+        holds: vec![],
+    };
+    (0..4).map(one).collect()
 }

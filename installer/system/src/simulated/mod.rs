@@ -142,6 +142,26 @@ impl Simulated {
         self.state().power_cycle();
     }
 
+    /// Adds a mapped device, such as `dm-0`, on other nodes.
+    pub fn add_mapping(&self, name: &str, under: &[&str]) {
+        let under = under.iter().map(ToString::to_string).collect();
+        self.state().mappings.insert(name.to_owned(), under);
+    }
+
+    /// A machine of its own that is as this one is now.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.state().clone();
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Pulls a disk.
+    pub fn remove_disk(&self, name: &str) {
+        self.state().remove_disk(name);
+    }
+
     /// Swaps the kernel names of two disks, as another boot may.
     pub fn swap_names(&self, one: &str, other: &str) {
         self.state().swap_names(one, other);
@@ -227,6 +247,15 @@ impl System for Simulated {
     }
 
     fn resolve(&self, path: &Utf8Path) -> Result<Utf8PathBuf, SystemError> {
+        if path.starts_with("/dev/disk") {
+            let name = self.state().node_name(path);
+            return match name {
+                Some(name) => Ok(Utf8Path::new("/dev").join(name)),
+                None => Err(SystemError::file("resolve", path)(
+                    io::ErrorKind::NotFound.into(),
+                )),
+            };
+        }
         Ok(path.to_owned())
     }
 

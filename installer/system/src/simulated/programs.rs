@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 
 use super::state::{
-    ARRAY_AT, Array, ArrayRecord, FILE_SYSTEM_AT, FileSystemRecord, POOL_AT, PoolRecord, State,
-    TABLE_AT, Table, TableEntry, plain,
+    ARRAY_AT, Array, ArrayRecord, FILE_SYSTEM_AT, FileSystemRecord, POOL_AT, PoolLeaf, PoolRecord,
+    State, TABLE_AT, Table, TableEntry, plain,
 };
 use crate::Command;
 
@@ -37,6 +37,15 @@ pub(super) fn run(state: &mut State, command: &Command) -> Answer {
         "zpool" => zpool(state, &arguments),
         "zfs" => zfs(state, &arguments),
         "grub-install" => grub_install(state, &arguments),
+        // dmsetup remove --retry /dev/dm-0
+        "dmsetup" => {
+            let name = node(state, arguments.last().copied().unwrap_or_default())?;
+            if let Some(user) = state.users(&name).first() {
+                return Err(fail(format!("device {name} is in use by {user}")));
+            }
+            state.mappings.remove(&name);
+            Ok(String::new())
+        }
         "ssh-keygen" => ssh_keygen(state, &arguments),
         program if program.starts_with("mkfs.") => {
             make_file_system(state, &program[5..], &arguments)
@@ -88,6 +97,30 @@ fn mdadm(state: &mut State, arguments: &[&str]) -> Answer {
                     )));
                 }
                 state.arrays.remove(&name);
+            }
+            Ok(String::new())
+        }
+        "--manage" => {
+            let [array, "--add", member] = arguments[1..] else {
+                return Err(fail("mdadm: not simulated"));
+            };
+            let name = node(state, array)?;
+            let member = writable(state, member)?;
+            let array = state
+                .arrays
+                .get(&name)
+                .filter(|array| !array.read_only)
+                .ok_or_else(|| fail("mdadm: array is read-only"))?;
+            let record = array.record.clone();
+            let least = record.size.saturating_add(MIB);
+            if record.level == 1 && state.node_size(&member).is_none_or(|size| size < least) {
+                return Err(fail(format!("mdadm: /dev/{member} not large enough")));
+            }
+            state
+                .put_record(&member, ARRAY_AT, &record)
+                .map_err(refused)?;
+            if let Some(array) = state.arrays.get_mut(&name) {
+                array.members.push(member);
             }
             Ok(String::new())
         }
@@ -346,6 +379,68 @@ fn pool_members(state: &State, pool: &str) -> Vec<String> {
         .collect()
 }
 
+/// Labels a device as part of a pool, and lets the pool know it.
+fn join_pool(state: &mut State, pool: &str, path: &str) -> Answer {
+    let member = writable(state, path)?;
+    let known = state.pools.values().flatten().map(|leaf| leaf.guid);
+    let guid = known.max().unwrap_or(1000) + 1;
+    let record = PoolRecord {
+        pool: pool.to_owned(),
+        guid,
+    };
+    state
+        .put_record(&member, POOL_AT, &record)
+        .map_err(refused)?;
+    state
+        .pools
+        .entry(pool.to_owned())
+        .or_default()
+        .push(PoolLeaf {
+            guid,
+            path: path.to_owned(),
+        });
+    Ok(String::new())
+}
+
+fn leave_pool(state: &mut State, pool: &str, guid: &str) -> Answer {
+    if !state.imported.contains(pool) {
+        return Err(fail(format!("cannot open '{pool}': no such pool")));
+    }
+    let leaves = state.pools.entry(pool.to_owned()).or_default();
+    let before = leaves.len();
+    leaves.retain(|leaf| leaf.guid.to_string() != guid);
+    if leaves.len() == before {
+        return Err(fail(format!("no such device in pool: {guid}")));
+    }
+    Ok(String::new())
+}
+
+/// As `zpool status -j -P` shows it, as far as it is read.
+fn pool_status(state: &State, pool: &str) -> String {
+    let members = pool_members(state, pool);
+    let leaves = state.pools.get(pool).into_iter().flatten();
+    let leaves = leaves.map(|leaf| {
+        let found = members.iter().find(|name| {
+            state
+                .record::<PoolRecord>(name, POOL_AT)
+                .is_some_and(|record| record.guid == leaf.guid)
+        });
+        let (path, health) = match found {
+            Some(name) => (format!("/dev/{name}"), "ONLINE"),
+            None => (leaf.path.clone(), "UNAVAIL"),
+        };
+        format!(
+            r#""{path}": {{"guid": "{}", "path": "{path}", "state": "{health}"}}"#,
+            leaf.guid
+        )
+    });
+    let leaves: Vec<String> = leaves.collect();
+    format!(
+        r#"{{"pools": {{"{pool}": {{"vdevs": {{{}}}}}}}}}"#,
+        leaves.join(", ")
+    )
+}
+
 fn zpool(state: &mut State, arguments: &[&str]) -> Answer {
     let last = arguments.last().copied().unwrap_or_default().to_owned();
     match arguments.first().copied().unwrap_or_default() {
@@ -364,17 +459,39 @@ fn zpool(state: &mut State, arguments: &[&str]) -> Answer {
                 .copied()
                 .unwrap_or_default()
                 .to_owned();
+            state.pools.remove(&name);
             for path in devices(arguments) {
-                let member = writable(state, path)?;
-                state
-                    .put_record(&member, POOL_AT, &PoolRecord { pool: name.clone() })
-                    .map_err(refused)?;
+                join_pool(state, &name, path)?;
             }
             state
                 .datasets
                 .retain(|dataset| !dataset.starts_with(&format!("{name}/")));
+            state.altroot.insert(name.clone());
             state.imported.insert(name);
             Ok(String::new())
+        }
+        "status" if state.imported.contains(&last) => Ok(pool_status(state, &last)),
+        "get" if state.imported.contains(&last) => Ok(if state.altroot.contains(&last) {
+            "/run/rackwright/pool\n".to_owned()
+        } else {
+            "-\n".to_owned()
+        }),
+        // replace -f -o ashift=N POOL GUID PATH
+        "replace" => {
+            let [.., pool, guid, path] = arguments else {
+                return Err(fail("zpool: not simulated"));
+            };
+            leave_pool(state, pool, guid)?;
+            join_pool(state, pool, path)
+        }
+        // remove POOL GUID
+        "remove" => leave_pool(state, arguments.get(1).copied().unwrap_or_default(), &last),
+        // add -f -o ashift=N POOL KIND PATH
+        "add" => {
+            let [.., pool, _, path] = arguments else {
+                return Err(fail("zpool: not simulated"));
+            };
+            join_pool(state, pool, path)
         }
         "list" if arguments.contains(&"-v") => {
             let mut text = String::new();
@@ -388,10 +505,16 @@ fn zpool(state: &mut State, arguments: &[&str]) -> Answer {
         }
         "list" if state.imported.contains(&last) => Ok(format!("{last}\n")),
         "import" if !state.imported.contains(&last) && !pool_members(state, &last).is_empty() => {
+            if arguments.contains(&"-R") {
+                state.altroot.insert(last.clone());
+            }
             state.imported.insert(last);
             Ok(String::new())
         }
-        "export" if state.imported.remove(&last) => Ok(String::new()),
+        "export" if state.imported.remove(&last) => {
+            state.altroot.remove(&last);
+            Ok(String::new())
+        }
         _ => Err(fail(format!("cannot open '{last}': no such pool"))),
     }
 }
@@ -421,7 +544,7 @@ fn grub_install(state: &mut State, arguments: &[&str]) -> Answer {
         let allowed = state
             .allowed
             .as_ref()
-            .is_some_and(|(_, built_from)| built_from.contains(&name));
+            .is_some_and(|(disks, _)| disks.contains(&name));
         if !allowed {
             state.violations.push(format!("grub-install on {name}"));
             return Err(fail("outside of what may be destroyed"));

@@ -52,9 +52,11 @@ impl SimulatedDisk {
 
 pub(super) type Files = BTreeMap<Utf8PathBuf, (Vec<u8>, u32)>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct State {
     pub disks: BTreeMap<String, SimulatedDisk>,
+    /// Mapped devices (LVM, multipath) by kernel name, with what they lie on.
+    pub mappings: BTreeMap<String, Vec<String>>,
     /// Content of arrays by plain UUID; valid while the members carry the superblock.
     pub array_bytes: BTreeMap<String, Sparse>,
     /// Assembled arrays by kernel name.
@@ -65,6 +67,10 @@ pub(super) struct State {
     pub live_files: Files,
     pub mounts: Vec<Mount>,
     pub imported: BTreeSet<String>,
+    /// Of these, the ones that were imported below another root.
+    pub altroot: BTreeSet<String>,
+    /// What each pool knows of its devices.
+    pub pools: BTreeMap<String, Vec<PoolLeaf>>,
     pub datasets: BTreeSet<String>,
     pub consoles: BTreeMap<Utf8PathBuf, Vec<u8>>,
     pub urls: BTreeMap<String, Vec<u8>>,
@@ -76,6 +82,7 @@ pub(super) struct State {
     pub clock: Duration,
 }
 
+#[derive(Clone)]
 pub(super) struct Mount {
     pub target: Utf8PathBuf,
     pub node: String,
@@ -125,6 +132,14 @@ pub(super) struct FileSystemRecord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PoolRecord {
     pub pool: String,
+    pub guid: u64,
+}
+
+/// A device as its pool remembers it.
+#[derive(Clone)]
+pub(super) struct PoolLeaf {
+    pub guid: u64,
+    pub path: String,
 }
 
 /// Where each kind of record lies.
@@ -154,10 +169,21 @@ impl State {
 
     pub fn power_cycle(&mut self) {
         self.arrays.clear();
+        self.mappings.clear();
         self.mounts.clear();
         self.imported.clear();
+        self.altroot.clear();
         self.live_files.clear();
         self.allowed = None;
+    }
+
+    /// A disk is pulled: arrays go on without it.
+    pub fn remove_disk(&mut self, name: &str) {
+        let gone = self.partition_names(name);
+        for array in self.arrays.values_mut() {
+            array.members.retain(|member| !gone.contains(member));
+        }
+        self.disks.remove(name);
     }
 
     pub fn swap_names(&mut self, one: &str, other: &str) {
@@ -173,6 +199,14 @@ impl State {
     /// `/dev/sda1` to `sda1`; `/dev/md/os` to the array's kernel name.
     pub fn node_name(&self, device: &Utf8Path) -> Option<String> {
         let name = device.as_str().strip_prefix("/dev/")?;
+        if let Some(uuid) = name.strip_prefix("disk/by-partuuid/") {
+            let disks: Vec<String> = self.disks.keys().cloned().collect();
+            let mut partitions = disks.iter().flat_map(|disk| self.partition_names(disk));
+            return partitions.find(|name| {
+                self.partition(name)
+                    .is_some_and(|(_, entry)| plain(&entry.uuid) == plain(uuid))
+            });
+        }
         self.node_size(name).map(|_| name.to_owned())
     }
 
@@ -219,6 +253,9 @@ impl State {
         }
         if let Some(array) = self.arrays.get(name) {
             return Some(array.record.size);
+        }
+        if let Some(under) = self.mappings.get(name) {
+            return under.iter().filter_map(|node| self.node_size(node)).min();
         }
         self.partition(name).map(|(_, entry)| entry.size)
     }
@@ -295,6 +332,12 @@ impl State {
                 .flat_map(|member| self.disks_under(member))
                 .collect();
         }
+        if let Some(under) = self.mappings.get(name) {
+            return under
+                .iter()
+                .flat_map(|node| self.disks_under(node))
+                .collect();
+        }
         self.partition(name)
             .map(|(parent, _)| self.disks_under(&parent))
             .unwrap_or_default()
@@ -319,9 +362,14 @@ impl State {
             .arrays
             .iter()
             .filter(|(_, array)| array.members.iter().any(|member| nodes.contains(member)));
+        let mappings = self
+            .mappings
+            .iter()
+            .filter(|(_, under)| under.iter().any(|node| nodes.contains(node)));
         mounts
             .map(|mount| mount.target.to_string())
             .chain(arrays.map(|(name, _)| name.clone()))
+            .chain(mappings.map(|(name, _)| name.clone()))
             .collect()
     }
 

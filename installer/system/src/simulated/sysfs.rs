@@ -11,6 +11,7 @@ fn nodes(state: &State) -> Vec<String> {
         .flat_map(|name| state.partition_names(name))
         .collect();
     names.extend(whole.into_iter().cloned());
+    names.extend(state.mappings.keys().cloned());
     names.sort();
     names
 }
@@ -52,7 +53,23 @@ pub(super) fn read(state: &State, path: &Utf8Path) -> Option<String> {
         "device/serial" => Some(format!("{}\n", disk?.serial.as_ref()?)),
         "md/degraded" => {
             let array = state.arrays.get(name)?;
-            Some(format!("{}\n", array.record.devices - array.members.len()))
+            let missing = array.record.devices.saturating_sub(array.members.len());
+            Some(format!("{missing}\n"))
+        }
+        attribute if attribute.starts_with("md/dev-") => {
+            let array = state.arrays.get(name)?;
+            let (member, what) = attribute.strip_prefix("md/dev-")?.split_once('/')?;
+            let place = array.members.iter().position(|other| other == member)?;
+            let (member, slot) = if place < array.record.devices {
+                ("in_sync", place.to_string())
+            } else {
+                ("spare", "none".to_owned())
+            };
+            match what {
+                "state" => Some(format!("{member}\n")),
+                "slot" => Some(format!("{slot}\n")),
+                _ => None,
+            }
         }
         "partition" => state.partition(name).map(|_| "1\n".to_owned()),
         "uevent" => {
@@ -77,13 +94,24 @@ pub(super) fn list(state: &State, path: &Utf8Path) -> Option<Vec<String>> {
                 .arrays
                 .iter()
                 .filter(|(_, array)| array.members.iter().any(|member| member == name));
-            Some(holders.map(|(name, _)| name.clone()).collect())
+            let mappings = state
+                .mappings
+                .iter()
+                .filter(|(_, under)| under.iter().any(|node| node == name));
+            Some(
+                holders
+                    .map(|(name, _)| name.clone())
+                    .chain(mappings.map(|(name, _)| name.clone()))
+                    .collect(),
+            )
         }
         "slaves" => Some(
             state
                 .arrays
                 .get(name)
-                .map(|array| array.members.clone())
+                .map(|array| &array.members)
+                .or_else(|| state.mappings.get(name))
+                .cloned()
                 .unwrap_or_default(),
         ),
         _ => None,
