@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
-use plan::{Action, commands, step::Mount};
+use plan::{Action, Device, DevicePaths, commands, step::Mount};
 use system::Command;
 
 use super::{Act, ActionError, command, state_mount};
-use crate::install_state::{InstallState, Progress, Slot};
+use crate::{
+    checks,
+    install_state::{InstallState, Progress, Slot},
+};
 
 /// Where fresh ssh host keys are made, in memory.
 const KEYS: &str = "/run/rackwright/keys";
@@ -92,7 +95,69 @@ impl Act<'_> {
     }
 
     /// Exports pools and, when nothing is left that could fail but the end of the run itself, writes `unproven`.
+    /// A disk that failed while everything was written to its mirror has left a working array behind: the kernel goes on
+    /// without it and no command fails. An install that begins its life on one disk is not done.
+    fn arrays_are_whole(&self) -> Result<(), ActionError> {
+        for step in &self.plan.steps {
+            let Action::CreateArray {
+                name,
+                uuid,
+                members,
+                ..
+            } = &step.action
+            else {
+                continue;
+            };
+            let array = self.devices.running_array(uuid)?;
+            let there = |member: &Device| {
+                let (Some(array), Ok(path)) = (&array, self.devices.path(member)) else {
+                    return false;
+                };
+                checks::takes_part(self.system, array, Utf8Path::new(&path))
+            };
+            let lost: Vec<String> = members
+                .iter()
+                .filter(|member| !there(member))
+                .map(|member| self.label(member))
+                .collect();
+            if !lost.is_empty() {
+                return Err(ActionError::with_hint(
+                    format!(
+                        "array `{name}` has lost members while the install ran: {}",
+                        lost.join(", ")
+                    ),
+                    "look at the disk's bay, cable and the kernel's messages; with a good disk there, start the install again",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A member as people find it.
+    fn label(&self, member: &Device) -> String {
+        let Device::Partition { disk, .. } = member else {
+            return format!("{member:?}");
+        };
+        let planned = self.plan.disks.iter().find(|planned| planned.id == *disk);
+        let words = planned.map(|planned| {
+            let named = |name: &str, value: &Option<String>| {
+                value.as_ref().map(|value| format!("{name} {value}"))
+            };
+            [
+                named("bay", &planned.bay),
+                named("model", &planned.model),
+                named("serial", &planned.serial),
+            ]
+            .into_iter()
+            .flatten()
+            .map(|word| format!(", {word}"))
+            .collect::<String>()
+        });
+        format!("{disk}{}", words.unwrap_or_default())
+    }
+
     pub(super) fn finish_install(&mut self) -> Result<(), ActionError> {
+        self.arrays_are_whole()?;
         for line in commands::commands(&self.step.action, self.devices)? {
             self.run(&command(line))?;
         }
