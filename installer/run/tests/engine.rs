@@ -371,6 +371,33 @@ fn a_disk_that_was_exchanged_is_not_written() {
 }
 
 #[test]
+fn a_disk_that_is_pulled_on_the_way_ends_the_install() {
+    let machine = Machine::new();
+    let mut failed = None;
+    let outcome = run::execute(
+        &machine.plan,
+        &machine.context,
+        &machine.simulated,
+        &mut |event| match event {
+            Event::Started { step } if step.ends_with("finish") => {
+                machine.simulated.remove_disk("sdb");
+            }
+            Event::Failed { error, hint, .. } => failed = Some((error, hint)),
+            _ => {}
+        },
+        &|| false,
+    );
+    assert_eq!(outcome, Outcome::Failed);
+    let (error, _hint) = failed.unwrap();
+    assert_eq!(
+        error,
+        "`sdb` is not disk `wwn-0x5000000000000002` any more: it is gone"
+    );
+    let state = machine.install_state().unwrap();
+    assert_eq!(state.state, run::install_state::Progress::Incomplete);
+}
+
+#[test]
 fn a_mounted_disk_and_a_foreign_array_are_refused() {
     let machine = Machine::new();
     assert_eq!(
