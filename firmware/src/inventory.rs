@@ -147,8 +147,31 @@ pub struct Disk {
     pub boot_medium: bool,
     /// Mount points and `swap` that lie on it now.
     pub mounted: Vec<String>,
-    /// Why it cannot be used (size 0, 520-byte sectors, ...).
+    /// Why it cannot be used (size 0, 520-byte sectors, it says it is failing, ...).
     pub faults: Vec<String>,
+    /// What it says of its own health; absent if it was not asked or did not say.
+    pub health: Option<Health>,
+}
+
+/// A disk's own verdict on itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Health {
+    /// Nothing to complain of.
+    Passed,
+    /// It complains of something that is not its own failure: `SMART: it is too hot (0B/01)`.
+    Warned {
+        /// What it complains of.
+        cause: String,
+    },
+    /// It predicts or admits its failure; this is a fault, too.
+    Failing {
+        /// What it says: `SMART: a threshold is exceeded`.
+        cause: String,
+    },
+    /// Said by a newer release.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Default for Disk {
@@ -172,6 +195,7 @@ impl Default for Disk {
             boot_medium: false,
             mounted: Vec::new(),
             faults: Vec::new(),
+            health: None,
         }
     }
 }
@@ -280,6 +304,34 @@ pub struct Nic {
     pub link: Option<PcieLink>,
     /// NUMA node.
     pub numa: Option<u32>,
+    /// What sits in the port's cage.
+    pub module: Option<PortModule>,
+    /// Why there is no module, or none that can be read; absent for ports without a cage.
+    pub no_module: Option<String>,
+}
+
+/// An SFP or QSFP module, or the end of a cable that has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortModule {
+    /// `SFP+`, `QSFP28`.
+    pub form: String,
+    /// `10GBASE-SR`, `direct attach copper`; absent if its memory names nothing known.
+    pub kind: Option<String>,
+    /// Vendor.
+    pub vendor: Option<String>,
+    /// Part number.
+    pub part: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Nanometres.
+    pub wavelength: Option<u32>,
+    /// Metres of the cable that is part of it.
+    pub length: Option<u32>,
+    /// Degrees Celsius.
+    pub temperature: Option<i32>,
+    /// Light that comes in, in nanowatts, by lane; empty if it is not measured.
+    pub receive_power: Vec<u32>,
 }
 
 /// Baseboard management controller.

@@ -3,9 +3,11 @@
 pub mod capture;
 pub mod compare;
 pub mod fixture;
+pub mod health;
 pub mod inventory;
 pub mod ipmi;
 pub mod live;
+pub mod port_module;
 pub mod probe;
 pub mod recording;
 pub mod reference;

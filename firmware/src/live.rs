@@ -1,17 +1,22 @@
-//! The live machine: reads of devices, the ethtool ioctl and `/dev/ipmi0`. The crate's one module with effects; it only
-//! reads.
+//! The live machine: reads of devices, a few ioctls and `/dev/ipmi0`. The crate's one module with effects; it only reads.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use ipmi_rs::connection::{
     IpmiConnection, LogicalUnit, Message, NetFn, Request, RequestTargetAddress,
 };
 
+use crate::health::{self, HealthCommand, RawHealth};
 use crate::ipmi::{IpmiError, IpmiTransport};
+use crate::port_module::RawModule;
 use crate::probe::Instruments;
 use crate::signature::{self, Signature};
+
+#[expect(unsafe_code, reason = "ioctls with a pointer in their argument")]
+mod ioctl;
 
 /// A KCS interface answers in milliseconds; some commands take the BMC seconds.
 const IPMI_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,17 +31,80 @@ pub struct Live;
 
 impl Instruments for Live {
     fn network_firmware(&mut self, kernel_name: &str) -> Option<String> {
-        ethtool::firmware(kernel_name)
+        ioctl::firmware(kernel_name)
     }
 
     fn labels(&mut self, kernel_name: &str) -> Result<Vec<Signature>, String> {
         labels(kernel_name).map_err(|error| error.to_string())
     }
+
+    fn health(&mut self, kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String> {
+        ask(kernel_name, command)
+    }
+
+    fn module(&mut self, kernel_name: &str) -> Result<Option<RawModule>, String> {
+        use nix::libc::{EINVAL, EIO, ENODEV, ENXIO, EOPNOTSUPP};
+        match ioctl::module(kernel_name) {
+            Ok((kind, bytes)) => Ok(Some(RawModule { kind, bytes })),
+            // Copper ports, virtual ones, and drivers that do not care.
+            Err(error) if error.raw_os_error() == Some(EOPNOTSUPP) => Ok(None),
+            // Drivers do not agree on how to say that a cage is empty.
+            Err(error) if matches!(error.raw_os_error(), Some(EIO | ENXIO | ENODEV | EINVAL)) => {
+                Err("the cage is empty, or its module does not answer".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
-fn labels(kernel_name: &str) -> std::io::Result<Vec<Signature>> {
-    // sysfs writes `!` for the `/` in names such as `cciss/c0d0`.
-    let mut device = File::open(format!("/dev/{}", kernel_name.replace('!', "/")))?;
+/// The device is not waited for, and its medium is not touched.
+fn ask(kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String> {
+    let said = |error: io::Error| error.to_string();
+    let device = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(place(kernel_name))
+        .map_err(said)?;
+    let (question, length): (&[u8], usize) = match command {
+        HealthCommand::Ata => (&health::SMART_RETURN_STATUS, 0),
+        HealthCommand::Scsi => (&health::LOG_SENSE, usize::from(health::LOG_LENGTH)),
+        HealthCommand::Nvme => {
+            let mut data = vec![0; health::NVME_LENGTH];
+            let status = ioctl::nvme_log(&device, health::NVME_PAGE, &mut data).map_err(said)?;
+            if status != 0 {
+                data.clear();
+            }
+            return Ok(RawHealth {
+                command,
+                status,
+                sense: Vec::new(),
+                data,
+            });
+        }
+    };
+    let mut data = vec![0; length];
+    let answer = ioctl::scsi(&device, question, &mut data).map_err(said)?;
+    data.truncate(answer.data);
+    // DID_TIME_OUT; any other says that the command did not get through.
+    match answer.host_status {
+        0 => Ok(RawHealth {
+            command,
+            status: answer.status.into(),
+            sense: answer.sense,
+            data,
+        }),
+        3 => Err("it does not answer in time".to_owned()),
+        code => Err(format!("its controller reports host status {code:#04x}")),
+    }
+}
+
+/// sysfs writes `!` for the `/` in names such as `cciss/c0d0`.
+fn place(kernel_name: &str) -> String {
+    format!("/dev/{}", kernel_name.replace('!', "/"))
+}
+
+fn labels(kernel_name: &str) -> io::Result<Vec<Signature>> {
+    let mut device = File::open(place(kernel_name))?;
     let size = device.seek(SeekFrom::End(0))?;
     let mut ends = [
         (SeekFrom::Start(0), signature::HEAD),
@@ -49,7 +117,7 @@ fn labels(kernel_name: &str) -> std::io::Result<Vec<Signature>> {
         device.seek(place)?;
         let mut bytes = Vec::with_capacity(length);
         (&device).take(length as u64).read_to_end(&mut bytes)?;
-        Ok::<_, std::io::Error>(bytes)
+        Ok::<_, io::Error>(bytes)
     })
     .into_iter();
     let head = ends.next().transpose()?.unwrap_or_default();
@@ -67,7 +135,7 @@ impl IpmiDevice {
     ///
     /// # Errors
     /// If there is no such device or it cannot be opened.
-    pub fn open() -> std::io::Result<Self> {
+    pub fn open() -> io::Result<Self> {
         Ok(Self {
             device: ipmi_rs::File::new("/dev/ipmi0", IPMI_PATIENCE)?,
         })
@@ -103,7 +171,7 @@ impl IpmiTransport for IpmiDevice {
                         command,
                         reason: error.to_string(),
                     };
-                    if error.kind() != std::io::ErrorKind::Interrupted {
+                    if error.kind() != io::ErrorKind::Interrupted {
                         return Err(unreachable);
                     }
                     unreachable
@@ -115,70 +183,19 @@ impl IpmiTransport for IpmiDevice {
     }
 }
 
-/// `ETHTOOL_GDRVINFO` (linux/ethtool.h): the only source of a port's firmware version besides netlink.
-#[expect(unsafe_code, reason = "an ioctl with a pointer in its argument")]
-mod ethtool {
-    use std::os::fd::AsRawFd;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    use nix::libc::ifreq;
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-
-    const GET_DRIVER_INFORMATION: u32 = 3;
-
-    #[repr(C)]
-    struct DriverInformation {
-        command: u32,
-        driver: [u8; 32],
-        version: [u8; 32],
-        firmware: [u8; 32],
-        bus: [u8; 32],
-        option_rom: [u8; 32],
-        reserved: [u8; 12],
-        counts: [u32; 5],
-    }
-
-    // SIOCETHTOOL has no direction and size in its number.
-    nix::ioctl_readwrite_bad!(query, 0x8946, ifreq);
-
-    pub(super) fn firmware(name: &str) -> Option<String> {
-        let socket = socket(
-            AddressFamily::Inet,
-            SockType::Datagram,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )
-        .ok()?;
-        let mut information = DriverInformation {
-            command: GET_DRIVER_INFORMATION,
-            driver: [0; 32],
-            version: [0; 32],
-            firmware: [0; 32],
-            bus: [0; 32],
-            option_rom: [0; 32],
-            reserved: [0; 12],
-            counts: [0; 5],
-        };
-        // SAFETY: `ifreq` is plain data, all zeros is a valid value.
-        let mut request: ifreq = unsafe { std::mem::zeroed() };
-        // The last byte stays NUL.
-        let room = request.ifr_name.len() - 1;
-        if name.len() > room {
-            return None;
+    /// What is no disk and no port with a cage gives a reason, with the real ioctls.
+    #[test]
+    fn devices_that_cannot_answer() {
+        for command in [HealthCommand::Ata, HealthCommand::Scsi, HealthCommand::Nvme] {
+            assert!(Live.health("null", command).is_err(), "{command:?}");
+            assert!(Live.health("no-such-disk", command).is_err(), "{command:?}");
         }
-        for (target, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *target = byte.cast_signed();
-        }
-        request.ifr_ifru.ifru_data = std::ptr::from_mut(&mut information).cast();
-        // SAFETY: the kernel writes at most the structure that `ifru_data` points to, which outlives the call.
-        unsafe { query(socket.as_raw_fd(), &raw mut request) }.ok()?;
-        let end = information
-            .firmware
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(32);
-        let text = String::from_utf8_lossy(information.firmware.get(..end)?)
-            .trim()
-            .to_owned();
-        (!text.is_empty() && text != "N/A").then_some(text)
+        assert_eq!(Live.module("lo"), Ok(None));
+        assert!(Live.module("no-such-port").is_err());
+        assert!(Live.module("a-name-that-is-too-long").is_err());
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::{HealthCommand, RawHealth};
 use crate::ipmi::{IpmiError, IpmiTransport};
+use crate::port_module::RawModule;
 use crate::probe::{Instruments, Tree};
 use crate::signature::Signature;
 
@@ -19,8 +21,25 @@ pub struct Recording {
     pub network_firmware: BTreeMap<String, String>,
     /// Labels, or why there are none, by disk or partition.
     pub labels: BTreeMap<String, Result<Vec<Signature>, String>>,
+    /// Answers about their health, or why there are none, by disk.
+    pub health: BTreeMap<String, Result<RawHealth, String>>,
+    /// Memory of the modules, or why there is none, by network port; ports without a cage are missing.
+    pub modules: BTreeMap<String, Result<RawModule, String>>,
     /// What the BMC was asked and said; absent if there was no transport.
     pub ipmi: Option<Vec<Exchange>>,
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) mod digits {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// One request to the BMC and its answer, bytes as hexadecimal digits.
@@ -68,6 +87,17 @@ impl Instruments for Recording {
             .get(kernel_name)
             .cloned()
             .unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn health(&mut self, kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String> {
+        let known = self.health.get(kernel_name).cloned();
+        known
+            .filter(|answer| answer.as_ref().map_or(true, |raw| raw.command == command))
+            .unwrap_or_else(|| Err("it was not recorded".to_owned()))
+    }
+
+    fn module(&mut self, kernel_name: &str) -> Result<Option<RawModule>, String> {
+        self.modules.get(kernel_name).cloned().transpose()
     }
 }
 
@@ -133,6 +163,25 @@ impl Instruments for Recorder<'_> {
             .labels
             .insert(kernel_name.to_owned(), labels.clone());
         labels
+    }
+
+    fn health(&mut self, kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String> {
+        let health = self.inner.health(kernel_name, command);
+        self.recording
+            .health
+            .insert(kernel_name.to_owned(), health.clone());
+        health
+    }
+
+    fn module(&mut self, kernel_name: &str) -> Result<Option<RawModule>, String> {
+        let module = self
+            .inner
+            .module(kernel_name)
+            .map(|module| module.map(RawModule::trimmed));
+        if let Some(known) = module.clone().transpose() {
+            self.recording.modules.insert(kernel_name.to_owned(), known);
+        }
+        module
     }
 }
 

@@ -6,7 +6,7 @@ use roles::selector::Transport;
 
 use crate::Inventory;
 use crate::compare::{Finding, Weight};
-use crate::inventory::{Bay, BootMode, Disk, Enclosure};
+use crate::inventory::{Bay, BootMode, Disk, Enclosure, Health, PortModule};
 
 /// The whole inventory as text.
 pub fn text(inventory: &Inventory) -> String {
@@ -185,6 +185,9 @@ fn disks(out: &mut String, inventory: &Inventory) {
         for fault in &disk.faults {
             line(out, &format!("          fault: {fault}"));
         }
+        if let Some(Health::Warned { cause }) = &disk.health {
+            line(out, &format!("          health: {cause}"));
+        }
     }
     if inventory.disks.is_empty() {
         out.push_str("no disks\n");
@@ -220,7 +223,47 @@ fn ports(out: &mut String, inventory: &Inventory) {
             nic.id.as_deref().unwrap_or("-"),
             cut(nic.driver.as_deref().unwrap_or("-"), 10),
         );
+        if let Some(fitted) = &nic.module {
+            line(out, &format!("           {}", module(fitted)));
+        } else if let Some(reason) = &nic.no_module {
+            line(out, &format!("           no module: {reason}"));
+        }
     }
+}
+
+/// `SFP+ direct attach copper, 3 m, Mellanox MC3309130-003 MT1612VS00123`.
+pub fn module(module: &PortModule) -> String {
+    let together = |words: &[Option<&str>]| {
+        let words: Vec<&str> = words.iter().copied().flatten().collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    };
+    let power: Vec<String> = module
+        .receive_power
+        .iter()
+        .map(|power| match power {
+            0 => "nothing".to_owned(),
+            // 0 dBm is one milliwatt.
+            power => format!("{:.1}", 10.0 * (f64::from(*power) / 1e6).log10()),
+        })
+        .collect();
+    let unit = if module.receive_power.iter().any(|power| *power > 0) {
+        " dBm"
+    } else {
+        ""
+    };
+    let parts = [
+        together(&[Some(module.form.as_str()), module.kind.as_deref()]),
+        module.wavelength.map(|length| format!("{length} nm")),
+        module.length.map(|length| format!("{length} m")),
+        together(&[
+            module.vendor.as_deref(),
+            module.part.as_deref(),
+            module.serial.as_deref(),
+        ]),
+        module.temperature.map(|degrees| format!("{degrees} C")),
+        (!power.is_empty()).then(|| format!("receives {}{unit}", power.join(", "))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn controllers(out: &mut String, inventory: &Inventory) {

@@ -86,10 +86,16 @@ pub fn write(
         }
         None => (probe::measure(&tree, &mut recorder, None, None), None),
     };
-    let recording = Recording {
+    let mut recording = Recording {
         ipmi: exchanges,
         ..recorder.recording
     };
+    if options.without_serials {
+        // Digits of bytes are not found by the search for serial numbers.
+        for module in recording.modules.values_mut().flatten() {
+            *module = module.clone().without_serial();
+        }
+    }
     let mut entries = entries(&tree, tree.trace());
     let answers =
         serde_json::to_vec_pretty(&recording).map_err(|error| failed(file)(error.into()))?;

@@ -125,7 +125,9 @@ fn no_secret_is_taken() {
 fn serials_are_replaced_and_still_fold() {
     for name in ["control", "galera", "storage", "lb"] {
         let (_keep, root) = scratch();
-        Machine::named(name).unwrap().write(&root).unwrap();
+        let mut machine = Machine::named(name).unwrap();
+        machine.disks[0].failing = vec![0];
+        machine.write(&root).unwrap();
         let file = root.join("machine.tar.zst");
         let taken = write(
             &root,
@@ -158,8 +160,14 @@ fn serials_are_replaced_and_still_fold() {
         );
         secrets.extend(taken.nics.iter().filter_map(|nic| nic.mac.clone()));
         secrets.extend(taken.board.serial.clone());
+        let modules = taken.nics.iter().filter_map(|nic| nic.module.as_ref());
+        secrets.extend(modules.filter_map(|module| module.serial.clone()));
         for secret in &secrets {
             assert!(!text.contains(secret.as_str()), "{name}: {secret}");
+            assert!(
+                !text.contains(&hex::encode(secret)),
+                "{name}: {secret} as digits"
+            );
             let turned = String::from_utf8_lossy(
                 &secret
                     .as_bytes()
@@ -193,10 +201,21 @@ fn serials_are_replaced_and_still_fold() {
             (taken.memory, &taken.board.name),
             "{name}"
         );
-        assert!(
-            replayed.disks.iter().all(|disk| disk.faults.is_empty()),
-            "{name}"
-        );
+        let said = |inventory: &Inventory| -> Vec<_> {
+            let disks = inventory.disks.iter();
+            disks
+                .map(|disk| (disk.health.clone(), disk.faults.clone()))
+                .collect()
+        };
+        assert_eq!(said(&replayed), said(&taken), "{name}");
+        let parts = |inventory: &Inventory| -> Vec<_> {
+            let modules = inventory.nics.iter().map(|nic| nic.module.as_ref());
+            modules
+                .map(|module| module.map(|it| (it.part.clone(), it.serial.is_some())))
+                .collect()
+        };
+        assert_eq!(parts(&replayed), parts(&taken), "{name}");
+        assert_eq!(replayed.gaps, taken.gaps, "{name}");
     }
 }
 

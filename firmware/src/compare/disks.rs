@@ -6,7 +6,7 @@ use roles::role::Purpose;
 use roles::selector::Transport;
 
 use super::{Case, Finding, Weight};
-use crate::inventory::Disk;
+use crate::inventory::{Disk, Health};
 use crate::reference::{DiskReference, Grade};
 use crate::report::size;
 
@@ -40,6 +40,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         .iter()
         .any(|finding| finding.weight == Weight::Fail);
     findings.extend(faults(case, lacking));
+    findings.extend(case.inventory.disks.iter().filter_map(complaint));
     findings
 }
 
@@ -428,33 +429,56 @@ fn faults(case: &Case<'_>, lacking: bool) -> Vec<Finding> {
         .filter(|disk| !disk.faults.is_empty() && !disk.removable);
     broken
         .map(|disk| {
-            let place = disk
-                .bay
-                .as_ref()
-                .map(|bay| format!(" in {}", crate::report::bay_name(bay)))
-                .unwrap_or_default();
-            let name = [disk.model.as_deref(), disk.serial.as_deref()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" ");
+            let failing = matches!(disk.health, Some(Health::Failing { .. }));
             let unreadable = disk
                 .faults
                 .iter()
                 .any(|fault| fault.starts_with("size 0") || fault.contains("-byte sectors"));
-            let weight = if lacking && unreadable {
+            let weight = if lacking && (unreadable || failing) {
                 Weight::Fail
             } else {
                 Weight::Warn
             };
-            Finding::new(
-                format!("disk.fault:{}", disk.id),
-                format!("disk{place} {name}"),
-                weight,
-            )
-            .expected("a disk that can be used")
-            .found(disk.faults.join("; "))
-            .advice("it is left alone; pull it, repair it, or waive this finding")
+            Finding::new(format!("disk.fault:{}", disk.id), named(disk), weight)
+                .expected("a disk that can be used")
+                .found(disk.faults.join("; "))
+                .advice(if failing {
+                    "it is left alone; replace it, data that is on it first, or waive this finding"
+                } else {
+                    "it is left alone; pull it, repair it, or waive this finding"
+                })
         })
         .collect()
+}
+
+/// A disk that complains of what is not its own failure is used all the same.
+fn complaint(disk: &Disk) -> Option<Finding> {
+    let Some(Health::Warned { cause }) = &disk.health else {
+        return None;
+    };
+    Some(
+        Finding::new(
+            format!("disk.health:{}", disk.id),
+            named(disk),
+            Weight::Warn,
+        )
+        .expected("no complaint")
+        .found(cause)
+        .advice("it is used; see to its cooling and its enclosure"),
+    )
+}
+
+/// `disk in front:3 HUH728080AL5204 VJGR0X03`.
+fn named(disk: &Disk) -> String {
+    let place = disk
+        .bay
+        .as_ref()
+        .map(|bay| format!(" in {}", crate::report::bay_name(bay)))
+        .unwrap_or_default();
+    let name = [disk.model.as_deref(), disk.serial.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ");
+    format!("disk{place} {name}")
 }

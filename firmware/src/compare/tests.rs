@@ -4,7 +4,7 @@ use roles::selector::Transport;
 
 use super::*;
 use crate::fixture::{self, Machine};
-use crate::inventory::{BmcLan, BootMode, Disk, Nic};
+use crate::inventory::{BmcLan, BootMode, Disk, Health, Nic};
 use Weight::{Fail, Info, Warn};
 
 fn inventory(name: &str) -> Inventory {
@@ -78,6 +78,13 @@ fn connectx(inventory: &mut Inventory) -> impl Iterator<Item = &mut Nic> {
         .nics
         .iter_mut()
         .filter(|nic| nic.id.as_deref() == Some("15b3:1007"))
+}
+
+/// As the probe marks a disk that answers so.
+fn fail(disk: &mut Disk) {
+    let cause = "SMART: a threshold is exceeded".to_owned();
+    disk.faults.push(format!("says it is failing ({cause})"));
+    disk.health = Some(Health::Failing { cause });
 }
 
 type Spoil = fn(&mut Inventory);
@@ -331,6 +338,46 @@ const DEVIATIONS: &[Case] = &[
         },
         &[("disk.fault:wwn-0x5000cca26fffffff", Warn)],
     ),
+    (
+        "storage",
+        "a data disk that says it is failing",
+        |it| pick(it, DATA).take(1).for_each(fail),
+        &[
+            ("disk.fault:wwn-0x5000cca261280e68", Fail),
+            ("disks.data.count", Fail),
+        ],
+    ),
+    (
+        "storage",
+        "a failing disk that nobody needs",
+        |it| {
+            let mut extra = pick(it, DATA).next().unwrap().clone();
+            extra.id.0 = "wwn-0x5000cca26fffffff".into();
+            fail(&mut extra);
+            it.disks.push(extra);
+        },
+        &[("disk.fault:wwn-0x5000cca26fffffff", Warn)],
+    ),
+    (
+        "production",
+        "a system disk that says it is failing",
+        |it| pick(it, "WDC").take(1).for_each(fail),
+        &[
+            ("disk.fault:wwn-0x50014ee6b0a1b200", Fail),
+            ("disks.os.count", Fail),
+        ],
+    ),
+    (
+        "storage",
+        "a disk that is too hot",
+        |it| {
+            let cause = "SMART: it is too hot (0B/01)".into();
+            pick(it, DATA).next().unwrap().health = Some(Health::Warned { cause });
+        },
+        &[("disk.health:wwn-0x5000cca261280e68", Warn)],
+    ),
+    ("storage", "health that is not known", |it| pick(it, DATA).for_each(|disk| disk.health = None), &[]),
+    ("storage", "empty cages", |it| connectx(it).for_each(|nic| nic.module = None), &[]),
     (
         "storage",
         "write-protected system disk",

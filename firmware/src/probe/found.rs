@@ -193,7 +193,9 @@ fn running(tree: &Tree, disks: &[Disk], holders: &mut Vec<Holder>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::{HealthCommand, RawHealth};
     use crate::inventory::DiskPath;
+    use crate::port_module::RawModule;
 
     fn disk(id: &str, names: &[&str]) -> Disk {
         let paths = names
@@ -224,6 +226,14 @@ mod tests {
                 .get(kernel_name)
                 .ok_or_else(|| "input/output error".to_owned())?;
             Ok(crate::signature::scan(head, &[], 1 << 30))
+        }
+
+        fn health(&mut self, _: &str, _: HealthCommand) -> Result<RawHealth, String> {
+            Err("not asked here".to_owned())
+        }
+
+        fn module(&mut self, _: &str) -> Result<Option<RawModule>, String> {
+            Ok(None)
         }
     }
 

@@ -5,9 +5,11 @@
 
 use camino::Utf8Path;
 
+use crate::health::{HealthCommand, RawHealth};
 use crate::inventory::{Gap, Inventory};
 use crate::ipmi::IpmiTransport;
 use crate::live::Live;
+use crate::port_module::RawModule;
 use crate::recording::Recording;
 use crate::signature::Signature;
 
@@ -17,6 +19,7 @@ mod board;
 mod enclosure;
 mod fold;
 mod found;
+mod health;
 pub mod identity;
 mod network;
 mod path;
@@ -41,6 +44,18 @@ pub trait Instruments {
     /// # Errors
     /// Why the device cannot be read.
     fn labels(&mut self, kernel_name: &str) -> Result<Vec<Signature>, String>;
+
+    /// What a disk answers to a question about its health.
+    ///
+    /// # Errors
+    /// Why it cannot be asked over this path.
+    fn health(&mut self, kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String>;
+
+    /// Memory of the module in a network port; `None` if the port has no cage.
+    ///
+    /// # Errors
+    /// Why there is none: the cage is empty, or the module does not answer.
+    fn module(&mut self, kernel_name: &str) -> Result<Option<RawModule>, String>;
 }
 
 /// No answers: for fixtures.
@@ -54,6 +69,14 @@ impl Instruments for FilesOnly {
 
     fn labels(&mut self, _: &str) -> Result<Vec<Signature>, String> {
         Ok(Vec::new())
+    }
+
+    fn health(&mut self, _: &str, _: HealthCommand) -> Result<RawHealth, String> {
+        Err("no file tells it".to_owned())
+    }
+
+    fn module(&mut self, _: &str) -> Result<Option<RawModule>, String> {
+        Ok(None)
     }
 }
 
@@ -95,6 +118,7 @@ pub fn measure(
     inventory.hbas = pci::storage_controllers(tree);
     inventory.nics = network::ports(tree, instruments);
     disks(tree, medium, &mut inventory);
+    health::ask(&mut inventory, instruments);
     let labels = found::read(tree, &inventory.disks, instruments, &mut inventory.gaps);
     inventory.found = found::holders(tree, &labels, &inventory.disks);
     inventory.bmc = bmc::read(tree, transport, &mut inventory.gaps);

@@ -3,6 +3,7 @@
 use super::tree::Tree;
 use super::{Instruments, path, pci};
 use crate::inventory::Nic;
+use crate::port_module;
 
 const CLASS: &str = "/sys/class/net";
 /// `addr_assign_type`: the address is the permanent one (include/uapi/linux/netdevice.h, `NET_ADDR_PERM`).
@@ -38,7 +39,16 @@ fn port(tree: &Tree, instruments: &mut dyn Instruments, name: &str) -> Option<Ni
         .unwrap_or(0);
     let verbs = verbs(tree, &format!("{base}/device"));
     let of_verbs = |attribute: &str| tree.text(&format!("{}/{attribute}", verbs.as_deref()?));
+    let module = instruments
+        .module(name)
+        .and_then(|raw| raw.as_ref().map(port_module::decode).transpose());
+    let (module, no_module) = match module {
+        Ok(module) => (module, None),
+        Err(reason) => (None, Some(reason)),
+    };
     Some(Nic {
+        module,
+        no_module,
         mac: permanent_address(tree, &base),
         dev_port,
         id: of_function(pci::id),
