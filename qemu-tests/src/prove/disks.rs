@@ -283,6 +283,8 @@ fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
         &mut running,
         &format!("echo dear reader > {FILE}; sync; zpool get -H -o value guid tank"),
     )?;
+    let live = run_in(&site, &mut running, "rackwright-installer inventory --json")?;
+    super::shape::same_as_fixture(&live, "storage")?;
     running.kill();
     drop(running);
 

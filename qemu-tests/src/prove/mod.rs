@@ -5,6 +5,7 @@ mod fast;
 mod machines;
 mod paths;
 mod report;
+mod shape;
 
 use std::io::Write as _;
 use std::process::ExitCode;
