@@ -17,6 +17,9 @@ pub enum HealthCommand {
     Scsi,
     /// Get Log Page of SMART / Health Information.
     Nvme,
+    /// Asked by a newer release.
+    #[serde(other)]
+    Unknown,
 }
 
 impl HealthCommand {
@@ -89,7 +92,13 @@ pub fn verdict(raw: &RawHealth) -> Result<Health, String> {
         HealthCommand::Ata => ata(&raw.sense),
         HealthCommand::Scsi => scsi(raw),
         HealthCommand::Nvme => nvme(raw),
+        HealthCommand::Unknown => Err("a newer release asked, in a way not known here".to_owned()),
     }
+}
+
+/// The device only reported an event (unit attention, SPC-5, 5.14) and must be asked again.
+pub fn is_event(raw: &RawHealth) -> bool {
+    raw.status == CHECK && sense(&raw.sense).is_some_and(|found| found.key == 6)
 }
 
 /// Sense key, additional sense code and its qualifier (SPC-5, 4.4).

@@ -22,7 +22,7 @@ mod ioctl;
 const IPMI_PATIENCE: Duration = Duration::from_secs(5);
 /// Completion code of a busy BMC (IPMI 2.0, table 5-2).
 const NODE_BUSY: u8 = 0xc0;
-/// Attempts while the BMC is busy or the call is interrupted.
+/// Attempts while the BMC is busy, the call is interrupted, or a disk has events to report first.
 const ATTEMPTS: u32 = 5;
 
 /// Answers of the running kernel.
@@ -59,31 +59,35 @@ impl Instruments for Live {
 
 /// The device is not waited for, and its medium is not touched.
 fn ask(kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String> {
-    let said = |error: io::Error| error.to_string();
     let device = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK)
         .open(place(kernel_name))
         .map_err(said)?;
-    let (question, length): (&[u8], usize) = match command {
+    let (question, length): (&[u8], u8) = match command {
         HealthCommand::Ata => (&health::SMART_RETURN_STATUS, 0),
-        HealthCommand::Scsi => (&health::LOG_SENSE, usize::from(health::LOG_LENGTH)),
-        HealthCommand::Nvme => {
-            let mut data = vec![0; health::NVME_LENGTH];
-            let status = ioctl::nvme_log(&device, health::NVME_PAGE, &mut data).map_err(said)?;
-            if status != 0 {
-                data.clear();
-            }
-            return Ok(RawHealth {
-                command,
-                status,
-                sense: Vec::new(),
-                data,
-            });
-        }
+        HealthCommand::Scsi => (&health::LOG_SENSE, health::LOG_LENGTH),
+        HealthCommand::Nvme => return nvme_log(&device),
+        HealthCommand::Unknown => return Err("no such question is known".to_owned()),
     };
-    let mut data = vec![0; length];
-    let answer = ioctl::scsi(&device, question, &mut data).map_err(said)?;
+    let mut raw = scsi(&device, command, question, length)?;
+    for _ in 1..ATTEMPTS {
+        if !health::is_event(&raw) {
+            break;
+        }
+        raw = scsi(&device, command, question, length)?;
+    }
+    Ok(raw)
+}
+
+fn scsi(
+    device: &File,
+    command: HealthCommand,
+    question: &[u8],
+    length: u8,
+) -> Result<RawHealth, String> {
+    let mut data = vec![0; usize::from(length)];
+    let answer = ioctl::scsi(device, question, &mut data).map_err(said)?;
     data.truncate(answer.data);
     // DID_TIME_OUT; any other says that the command did not get through.
     match answer.host_status {
@@ -96,6 +100,24 @@ fn ask(kernel_name: &str, command: HealthCommand) -> Result<RawHealth, String> {
         3 => Err("it does not answer in time".to_owned()),
         code => Err(format!("its controller reports host status {code:#04x}")),
     }
+}
+
+fn nvme_log(device: &File) -> Result<RawHealth, String> {
+    let mut data = vec![0; health::NVME_LENGTH];
+    let status = ioctl::nvme_log(device, health::NVME_PAGE, &mut data).map_err(said)?;
+    if status != 0 {
+        data.clear();
+    }
+    Ok(RawHealth {
+        command: HealthCommand::Nvme,
+        status,
+        sense: Vec::new(),
+        data,
+    })
+}
+
+fn said(error: io::Error) -> String {
+    error.to_string()
 }
 
 /// sysfs writes `!` for the `/` in names such as `cciss/c0d0`.

@@ -506,6 +506,33 @@ mod tests {
     }
 
     #[test]
+    fn complaints_stand_beside_their_disk_and_port() {
+        let mut machine = Machine::named("storage").unwrap();
+        machine.disks[0].failing = vec![1];
+        let mut inventory = machine.inventory().unwrap();
+        let cause = "SMART: it is too hot (0B/01)".into();
+        inventory.disks[0].health = Some(Health::Warned { cause });
+        inventory.nics[2].module = None;
+        inventory.nics[2].no_module = Some("the cage is empty".into());
+        let text = text(&inventory);
+        let below = |start: &str| {
+            let mut lines = text.lines().skip_while(|line| !line.starts_with(start));
+            lines.nth(1).unwrap().trim()
+        };
+        assert_eq!(below("front:0 "), "health: SMART: it is too hot (0B/01)");
+        assert_eq!(
+            below("front:1 "),
+            "fault: says it is failing (SMART: failure predicted, hardware (5D/10))"
+        );
+        assert_eq!(below("enp131s0 "), "no module: the cage is empty");
+        let reference = crate::Reference::built_in().unwrap();
+        let list = findings(&crate::compare(&reference, "storage", &inventory));
+        assert!(
+            list.contains("warn   disk in front:0 HUH728080AL5204 VJGR0X00: SMART: it is too hot")
+        );
+    }
+
+    #[test]
     fn sizes() {
         for (bytes, expected) in [
             (0, "0 MB"),

@@ -74,6 +74,37 @@ fn the_bmc_is_replayed() {
     assert!(!contents(&file).contains("0cc47a010203"));
 }
 
+/// Captures of older releases lack answers; that is said, once, and is no fault.
+#[test]
+fn what_was_not_recorded_is_a_gap() {
+    let (_keep, root) = scratch();
+    Machine::named("storage").unwrap().write(&root).unwrap();
+    std::fs::write(
+        root.join(recording::PLACE.trim_start_matches('/')),
+        r#"{"modules": {"enp131s0": {"Err": "the cage is empty"}}}"#,
+    )
+    .unwrap();
+    let file = root.join("machine.tar.zst");
+    let taken = write(&root, None, &file, Options::default()).unwrap();
+    let replayed = open(&file).unwrap().inventory();
+    assert_eq!(replayed, taken);
+    let gaps: Vec<_> = taken
+        .gaps
+        .iter()
+        .map(|gap| format!("{}: {}", gap.part, gap.reason))
+        .collect();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(
+        gaps[0].starts_with("health of 22 disks, ") && gaps[0].ends_with("it was not recorded")
+    );
+    let cages: Vec<_> = taken
+        .nics
+        .iter()
+        .filter_map(|nic| nic.no_module.clone())
+        .collect();
+    assert_eq!(cages, ["the cage is empty"]);
+}
+
 #[test]
 fn no_secret_is_taken() {
     let secret = "correct-horse-battery-staple";

@@ -272,6 +272,25 @@ fn verdicts() {
 }
 
 #[test]
+fn events_are_not_answers() {
+    for (sense, expected) in [
+        (
+            "70 00 06 00 00 00 00 0a 00 00 00 00 29 00 00 00 00 00",
+            true,
+        ),
+        ("72 06 29 00 00 00 00 00", true),
+        (
+            "70 00 05 00 00 00 00 0a 00 00 00 00 24 00 00 00 00 00",
+            false,
+        ),
+        ("", false),
+    ] {
+        let raw = answer(HealthCommand::Scsi, 2, sense, "");
+        assert_eq!(is_event(&raw), expected, "{sense}");
+    }
+}
+
+#[test]
 fn recorded_as_digits() {
     let raw = answer(HealthCommand::Scsi, 0, "", "2f00");
     let text = serde_json::to_string(&raw).unwrap();
