@@ -49,8 +49,8 @@ pub struct RawHealth {
     pub data: Vec<u8>,
 }
 
-/// SAT-4, 12.2.2: SMART RETURN STATUS (ACS-4, 7.46: command B0h, feature DAh, LBA C24F00h) without data. `CK_COND` asks
-/// for the registers, which hold the verdict.
+/// ATA PASS-THROUGH (16) of SAT-4 with SMART RETURN STATUS of ACS-4 (command B0h, feature DAh, LBA C24F00h), no data.
+/// `CK_COND` asks for the registers, which hold the verdict.
 pub const SMART_RETURN_STATUS: [u8; 16] = [
     0x85,
     3 << 1,
@@ -69,16 +69,16 @@ pub const SMART_RETURN_STATUS: [u8; 16] = [
     0xb0,
     0,
 ];
-/// SPC-5, 6.8: current cumulative values of page 2Fh, at most 252 bytes.
+/// LOG SENSE of SPC-5: current cumulative values of page 2Fh, at most 252 bytes.
 pub const LOG_SENSE: [u8; 10] = [0x4d, 0, 0x40 | EXCEPTIONS, 0, 0, 0, 0, 0, LOG_LENGTH, 0];
 /// Most bytes of the SCSI log page.
 pub const LOG_LENGTH: u8 = 252;
-/// NVMe log page SMART / Health Information.
+/// NVMe log page SMART / Health Information (NVMe base specification 1.4).
 pub const NVME_PAGE: u8 = 0x02;
-/// Bytes of the NVMe log page (NVMe base specification 1.4, figure 194).
+/// Bytes of that page.
 pub const NVME_LENGTH: usize = 512;
 
-/// Informational exceptions (SPC-5, 7.3.10).
+/// Informational Exceptions log page of SPC-5.
 const EXCEPTIONS: u8 = 0x2f;
 /// CHECK CONDITION.
 const CHECK: u16 = 2;
@@ -96,12 +96,12 @@ pub fn verdict(raw: &RawHealth) -> Result<Health, String> {
     }
 }
 
-/// The device only reported an event (unit attention, SPC-5, 5.14) and must be asked again.
+/// The device only reported an event (unit attention) and must be asked again.
 pub fn is_event(raw: &RawHealth) -> bool {
     raw.status == CHECK && sense(&raw.sense).is_some_and(|found| found.key == 6)
 }
 
-/// Sense key, additional sense code and its qualifier (SPC-5, 4.4).
+/// Sense key, additional sense code and its qualifier, from fixed or descriptor format (SPC-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sense {
     key: u8,
@@ -135,7 +135,7 @@ fn sense(bytes: &[u8]) -> Option<Sense> {
 /// Status, LBA(15:8) and LBA(23:16) of an ATA command that is done.
 fn registers(bytes: &[u8]) -> Option<[u8; 3]> {
     if matches!(bytes.first()? & 0x7f, 0x72 | 0x73) {
-        // SAT-4, 12.2.2.6: ATA Status Return descriptor, 09h with 12 bytes behind its length.
+        // ATA Status Return descriptor of SAT-4: 09h with 12 bytes behind its length.
         let end = 8 + usize::from(*bytes.get(7)?);
         let mut rest = bytes.get(8..end.min(bytes.len()))?;
         while let [kind, length, ..] = *rest {
@@ -149,7 +149,7 @@ fn registers(bytes: &[u8]) -> Option<[u8; 3]> {
         }
         return None;
     }
-    // SAT-4, table 'fixed format sense data': status in the information field, LBA in the command-specific one. Only
+    // Fixed format as SAT-4 fills it: status in the information field, LBA in the command-specific one. Only
     // "ATA pass-through information available" (00/1D) has that meaning.
     let found = sense(bytes)?;
     ((found.code, found.qualifier) == (0x00, 0x1d))
@@ -157,7 +157,7 @@ fn registers(bytes: &[u8]) -> Option<[u8; 3]> {
 }
 
 fn ata(bytes: &[u8]) -> Result<Health, String> {
-    /// Device fault and error bits of the status register (ACS-4, 6.2).
+    /// Device fault and error bits of the status register of ACS-4.
     const TROUBLE: u8 = 0x21;
     let [status, middle, high] = registers(bytes).ok_or_else(|| match sense(bytes) {
         Some(found) => format!("the controller does not pass SMART on ({found})"),
@@ -168,7 +168,7 @@ fn ata(bytes: &[u8]) -> Result<Health, String> {
             "the disk refuses SMART RETURN STATUS: SMART is switched off or missing".to_owned(),
         );
     }
-    // ACS-4, 7.46.7: the key is turned round if a threshold is exceeded.
+    // ACS-4, SMART RETURN STATUS: the key is turned round if a threshold is exceeded.
     match (middle, high) {
         (0x4f, 0xc2) => Ok(Health::Passed),
         (0xf4, 0x2c) => Ok(failing("SMART: a threshold is exceeded")),
@@ -207,7 +207,7 @@ fn scsi(raw: &RawHealth) -> Result<Health, String> {
     }
 }
 
-/// SPC-5, annex F: additional sense codes.
+/// Additional sense codes by the list of T10.
 fn exception(code: u8, qualifier: u8) -> Health {
     let at = format!("{code:02X}/{qualifier:02X}");
     match (code, qualifier) {
@@ -226,6 +226,7 @@ fn exception(code: u8, qualifier: u8) -> Health {
                 0x40..=0x4c => "servo",
                 0x50..=0x5c => "spindle",
                 0x60..=0x6c => "firmware",
+                0x73 => "endurance used up",
                 _ => "threshold exceeded",
             };
             failing(format!("SMART: failure predicted, {what} ({at})"))
@@ -239,7 +240,7 @@ fn exception(code: u8, qualifier: u8) -> Health {
 }
 
 fn nvme(raw: &RawHealth) -> Result<Health, String> {
-    /// Critical warnings (NVMe base specification 1.4, figure 194), by bit.
+    /// Critical warnings of the log page, by bit.
     const WARNINGS: [&str; 6] = [
         "the spare area is nearly used up",
         "it is too hot or too cold",

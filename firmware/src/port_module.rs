@@ -122,7 +122,7 @@ impl Memory<'_> {
     }
 }
 
-/// SFF-8024, table 4-1.
+/// Identifiers of SFF-8024.
 fn form(identifier: u8) -> Option<String> {
     Some(match identifier {
         // A bus that reads as nothing.
@@ -135,7 +135,7 @@ fn form(identifier: u8) -> Option<String> {
     })
 }
 
-/// SFF-8024, table 4-4: extended codes, single lane and four lanes.
+/// Extended compliance codes of SFF-8024, single lane and four lanes.
 fn extended(code: u8, lanes: u8) -> Option<&'static str> {
     Some(match (code, lanes) {
         (0x02, 1) => "25GBASE-SR",
@@ -222,7 +222,7 @@ fn single(memory: &Memory<'_>) -> Option<PortModule> {
 fn quad(memory: &Memory<'_>) -> Option<PortModule> {
     let form = form(memory.byte(128)?)?;
     let technology = memory.byte(147)? >> 4;
-    // SFF-8636, table 6-20: from 1010b on the medium is copper; 1010b and 1011b are passive.
+    // Transmitter technology of SFF-8636: from 1010b on the medium is copper; 1010b and 1011b are passive.
     let copper = technology >= 0x0a;
     let passive = matches!(technology, 0x0a | 0x0b);
     let kind = extended(memory.byte(192)?, 4)
@@ -245,7 +245,7 @@ fn quad(memory: &Memory<'_>) -> Option<PortModule> {
         } else {
             None
         });
-    // No separable connector (23h, SFF-8024 table 4-3): the cable is part of it.
+    // No separable connector (23h of SFF-8024): the cable is part of it.
     let is_cable = copper || memory.byte(130)? == 0x23;
     let temperature = memory
         .celsius(22)

@@ -227,7 +227,7 @@ pub(super) fn scsi(device: &File, command: &[u8], data: &mut [u8]) -> io::Result
     })
 }
 
-/// Get Log Page (NVMe base specification 1.4, 5.14) of the whole controller; gives the NVMe status.
+/// Get Log Page (NVMe base specification 1.4) of the whole controller; gives the NVMe status.
 pub(super) fn nvme_log(device: &File, page: u8, data: &mut [u8]) -> io::Result<u16> {
     let refused = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let length = u32::try_from(data.len()).map_err(refused)?;
