@@ -343,6 +343,7 @@ fn context() -> Context {
             mounted: Default::default(),
             boot_medium: *name == "sdm",
             faults: vec![],
+            health: None,
         })
         .collect();
     let mut inventory = Inventory {
