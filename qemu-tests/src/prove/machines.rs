@@ -44,8 +44,8 @@ const BIOS_CD: Case = Case {
 };
 
 /// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, an install that is cut off, a
-/// refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
-const SHORT: [&str; 11] = [
+/// disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+const SHORT: [&str; 12] = [
     "install::storage-uefi-usb",
     "install::backup-uefi-cd",
     "install::control-uefi-usb",
@@ -56,6 +56,7 @@ const SHORT: [&str; 11] = [
     "install::galera-uefi-cd",
     "install::control-bios-cd",
     "fault::interrupted",
+    "disks::swapped-and-repaired",
     "refuse::typo",
 ];
 
