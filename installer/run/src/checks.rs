@@ -224,6 +224,19 @@ pub fn takes_part(system: &dyn System, array: &str, member: &Utf8Path) -> bool {
     usable && (slot != "none" || whole(system, array) || rebuilding())
 }
 
+/// The member could not be written somewhere. md keeps such a member in the array and lists the place (md.rst: `state` has
+/// `write_error`, `bad_blocks` the sectors): no command fails, and nobody is missing. Seen with an injected error.
+pub fn has_bad_places(system: &dyn System, array: &str, member: &Utf8Path) -> bool {
+    let folder = identity::attributes(array)
+        .join("md")
+        .join(format!("dev-{}", member.file_name().unwrap_or_default()));
+    let text = |attribute: &str| {
+        let bytes = system.read(&folder.join(attribute)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).trim().to_owned()
+    };
+    text("state").split(',').any(|word| word == "write_error") || !text("bad_blocks").is_empty()
+}
+
 /// Paths of the members that are there: all of them for an array that is new; for one that is old, those that carry its
 /// label, as others may be gone or not yet joined.
 pub(crate) fn member_paths(

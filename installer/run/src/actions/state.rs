@@ -113,7 +113,9 @@ impl Act<'_> {
                 let (Some(array), Ok(path)) = (&array, self.devices.path(member)) else {
                     return false;
                 };
-                checks::takes_part(self.system, array, Utf8Path::new(&path))
+                let path = Utf8Path::new(&path);
+                checks::takes_part(self.system, array, path)
+                    && !checks::has_bad_places(self.system, array, path)
             };
             let lost: Vec<String> = members
                 .iter()
@@ -123,7 +125,7 @@ impl Act<'_> {
             if !lost.is_empty() {
                 return Err(ActionError::with_hint(
                     format!(
-                        "array `{name}` has lost members while the install ran: {}",
+                        "array `{name}` has members that failed while the install ran: {}",
                         lost.join(", ")
                     ),
                     "look at the disk's bay, cable and the kernel's messages; with a good disk there, start the install again",
