@@ -1,5 +1,6 @@
 //! What happens to disks: pulled, failing, swapped, full of somebody else's data, power gone between any two steps.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -137,7 +138,7 @@ fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
         );
     }
     script += "udevadm settle; mkfs.ext4 -q -L old /dev/md/old0; sync";
-    run_in(&site, &mut running, &script)?;
+    type_in(&mut running, &script)?;
     // Pulling the plug leaves the arrays as running ones of a machine that died.
     running.kill();
     drop(running);
@@ -163,7 +164,7 @@ fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
          mdadm --create /dev/md/imsm0 --run --metadata=imsm --raid-devices=2 {disks}; \
          mdadm --create /dev/md/vol0 --run --level=1 --raid-devices=2 /dev/md/imsm0; udevadm settle; sync"
     );
-    run_in(&site, &mut running, &script)?;
+    type_in(&mut running, &script)?;
     running.kill();
     drop(running);
     site.node.permit = node::node_file(test.role, "permit-imsm", "").permit;
@@ -172,7 +173,33 @@ fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
     refuses(&mut site, &["firmware or hardware RAID", "destroy"])
 }
 
-/// Runs a script as root in a live or running system.
+/// Types a script at the root shell that the live system has on its consoles, as a technician would, and waits for its end.
+fn type_in(running: &mut Running, script: &str) -> anyhow::Result<()> {
+    // In two pieces, so that the echo of what is typed is not taken for the answer.
+    const END: &str = "script-ended-with-";
+    let mut line = std::os::unix::net::UnixStream::connect(running.serial(1))?;
+    let start = std::time::Instant::now();
+    line.write_all(format!("\n( {script} ); echo script-ended-''with-$?.\n").as_bytes())?;
+    loop {
+        let console = running.console(1);
+        if let Some((_, rest)) = console.rsplit_once(END)
+            && let Some((code, _)) = rest.split_once('.')
+        {
+            let said = console
+                .get(console.len().saturating_sub(2000)..)
+                .unwrap_or(&console);
+            ensure!(code == "0", "the script ended with {code}:\n{said}");
+            return Ok(());
+        }
+        ensure!(
+            running.is_on() && start.elapsed() < Duration::from_secs(300),
+            "the shell on the second serial line did not answer:\n{console}"
+        );
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// Runs a script as root in a running system.
 pub(super) fn run_in(site: &Site, running: &mut Running, script: &str) -> anyhow::Result<String> {
     let answer = site
         .shell
