@@ -11,7 +11,10 @@ use run::{
 };
 use system::System;
 
-use crate::{FAILED, REFUSED, arguments, findings, install, output, survey};
+use crate::{
+    FAILED, REFUSED, arguments, findings, install, output,
+    survey::{self, Survey},
+};
 
 pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyhow::Result<u8> {
     survey::must_be_live(system)?;
@@ -25,16 +28,7 @@ pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyho
     findings::gate(&survey.findings)?;
     let paths = StablePaths::new(&survey.context.inventory);
     output::note(&plan::explain(&survey.plan, &paths));
-    if options.permit {
-        survey.context.permit.clone_from(&survey.node.permit);
-        if survey.context.permit.is_none() {
-            bail!(
-                "the node file has no permit\nhint: leave out `--permit` and type the node's name"
-            );
-        }
-    } else {
-        confirm(&survey.node.node, "install")?;
-    }
+    consent(&mut survey, options.permit, "install")?;
     let outcome = carry_out(system, &survey.plan, &survey.context, json)?;
     if outcome == Outcome::Done {
         output::note("remove the medium and restart: `systemctl reboot`");
@@ -84,8 +78,20 @@ pub fn code(outcome: Outcome) -> u8 {
     }
 }
 
+/// The right to write: the node file's permit, or the node's name typed by whoever is there. `task`: install or repair.
+pub fn consent(survey: &mut Survey, permit: bool, task: &str) -> anyhow::Result<()> {
+    if !permit {
+        return confirm(&survey.plan.node, task);
+    }
+    survey.context.permit.clone_from(&survey.node.permit);
+    if survey.context.permit.is_none() {
+        bail!("the node file has no permit\nhint: leave out `--permit` and type the node's name");
+    }
+    Ok(())
+}
+
 /// Asks for the node's name. `task` is what is about to be done.
-pub fn confirm(node: &str, task: &str) -> anyhow::Result<()> {
+fn confirm(node: &str, task: &str) -> anyhow::Result<()> {
     output::note(&format!(
         "type the node's name, `{node}`, to destroy what is listed above and {task}:"
     ));

@@ -41,16 +41,7 @@ pub fn run(system: &dyn System, options: &Repair, json: bool) -> anyhow::Result<
         return Ok(0);
     }
     output::note(&explained);
-    if options.permit {
-        survey.context.permit.clone_from(&survey.node.permit);
-        if survey.context.permit.is_none() {
-            bail!(
-                "the node file has no permit\nhint: leave out `--permit` and type the node's name"
-            );
-        }
-    } else {
-        apply::confirm(&survey.plan.node, "repair")?;
-    }
+    apply::consent(&mut survey, options.permit, "repair")?;
     let outcome = apply::carry_out(system, &survey.plan, &survey.context, json)?;
     let live = survey::must_be_live(system).is_ok();
     if outcome == Outcome::Done && live {
