@@ -152,8 +152,8 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
 fn cpu(machine: &Specification) -> &'static str {
     match (machine.accelerator, machine.cpu) {
         (Accelerator::Kvm, _) => "host",
-        (Accelerator::Emulation, CpuModel::Max) => "max",
-        (Accelerator::Emulation, CpuModel::Nehalem) => "Nehalem",
+        (_, CpuModel::Max) => "max",
+        (_, CpuModel::Nehalem) => "Nehalem",
     }
 }
 
