@@ -4,6 +4,7 @@ mod disks;
 mod fast;
 mod machines;
 mod paths;
+mod refusals;
 mod report;
 mod shape;
 

@@ -5,6 +5,6 @@ mod http;
 mod pxe;
 mod site;
 
-pub use faults::{interrupt, refuses, spent_permit, truncated_medium};
+pub use faults::{interrupt, plans, refuses, spent_permit, truncated_medium};
 pub use pxe::pxe;
 pub use site::{Case, NodePlace, Site, Timings, check_status};
