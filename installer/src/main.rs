@@ -2,6 +2,7 @@
 
 mod apply;
 mod arguments;
+mod bmc;
 mod findings;
 mod generate;
 mod install;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Task::Apply(options) => apply::run(&Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),
         Task::Install => Ok(install::run(&Live)),
+        Task::Bmc(options) => bmc::run(&Live, &options, json),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {

@@ -96,7 +96,12 @@ pub fn survey(
     let seed = Seed::new(&[&node.node, &serial, permit]);
     let choices = choices(sources, &node)?;
     let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices);
-    let judged = findings::judge(&node, &inventory, plan.is_ok())?;
+    let judged = findings::judge(
+        &node,
+        &inventory,
+        plan.is_ok(),
+        run::secrets::bmc_password(system)?.is_some(),
+    )?;
     for line in judged.useless_waivers {
         tell(&line);
     }
