@@ -169,8 +169,16 @@ fn in_live_system(site: &mut Site, script: &str) -> anyhow::Result<()> {
 fn type_in(running: &mut Running, script: &str) -> anyhow::Result<()> {
     // In two pieces, so that the echo of what is typed is not taken for the answer.
     const END: &str = "script-ended-with-";
-    let mut line = std::os::unix::net::UnixStream::connect(running.serial(1))?;
     let start = std::time::Instant::now();
+    while !running.console(1).trim_end().ends_with('#') {
+        ensure!(
+            running.is_on() && start.elapsed() < Duration::from_secs(120),
+            "no shell on the second serial line:\n{}",
+            running.console(1)
+        );
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let mut line = std::os::unix::net::UnixStream::connect(running.serial(1))?;
     line.write_all(format!("\n( {script} ); echo script-ended-''with-$?.\n").as_bytes())?;
     loop {
         let console = running.console(1);
