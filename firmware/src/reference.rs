@@ -6,6 +6,7 @@ use roles::selector::Transport;
 use serde::Deserialize;
 
 use crate::compare::Weight;
+use crate::inventory::Nic;
 
 /// Everything known of the reference hardware.
 #[derive(Debug, Clone)]
@@ -302,6 +303,18 @@ impl Reference {
     /// Expectations of a role.
     pub fn role(&self, name: &str) -> Option<&RoleReference> {
         self.roles.iter().find(|role| role.role == name)
+    }
+
+    /// Megabits per second that a port can do: what its adapter is made for, else its link of now. X540 ports may train at
+    /// 1 Gbit/s at first.
+    pub fn port_speed(&self, nic: &Nic) -> Option<u32> {
+        let made_for = nic
+            .id
+            .as_deref()
+            .and_then(|id| self.adapters.iter().find(|part| part.id == id))
+            .map(|part| part.speed)
+            .filter(|speed| *speed > 0);
+        made_for.max(nic.speed)
     }
 }
 

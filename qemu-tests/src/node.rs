@@ -22,9 +22,8 @@ pub fn node_file(role: &str, permit: &str, ssh_key: &str) -> NodeFile {
             } else {
                 format!("198.51.100.{}/24", index * 16)
             }],
-            dhcp: false,
             gateway: (index == 0).then(|| "10.0.2.2".to_owned()),
-            mtu: None,
+            ..Network::default()
         });
     NodeFile {
         format: 1,
@@ -42,16 +41,12 @@ pub fn node_file(role: &str, permit: &str, ssh_key: &str) -> NodeFile {
             ssh_keys: vec![ssh_key.to_owned()],
             password_hash: None,
         },
-        disks: Vec::new(),
         storage: Storage {
             initial_sync: Some("skip".to_owned()),
             ..Storage::default()
         },
-        waivers: Vec::new(),
         networks: networks.collect(),
-        dns: Vec::new(),
-        ntp: Vec::new(),
-        settings: Default::default(),
+        ..NodeFile::default()
     }
 }
 

@@ -180,7 +180,7 @@ fn blank_secrets(source: &str) -> String {
     let mut blanked = String::with_capacity(source.len());
     for line in source.split_inclusive('\n') {
         let value = line
-            .find("password_hash")
+            .find("password")
             .and_then(|at| line[at..].find('=').map(|equals| at + equals + 1));
         let Some(value) = value else {
             blanked.push_str(line);

@@ -14,6 +14,7 @@ pub mod role;
 mod schema;
 pub mod selector;
 mod shape;
+pub mod wiring;
 
 pub use common::Common;
 pub use diagnostic::{Diagnostic, Diagnostics};

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::role::DiskNeed;
 
+pub use crate::wiring::{BmcSettings, Bond, BondMode, Host, PhysicalPort, Route};
+
 /// One node file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeFile {
     /// Format of this file, `1`.
     pub format: u32,
@@ -33,9 +35,21 @@ pub struct NodeFile {
     /// Differences from the reference that are accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waiver>,
+    /// Physical network ports, by what they are and never by the kernel's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PhysicalPort>,
+    /// Bonds of ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bonds: Vec<Bond>,
     /// Networks.
     #[serde(default)]
     pub networks: Vec<Network>,
+    /// Every machine of the rack and every virtual address: names, and the peers of the preflight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<Host>,
+    /// The board management controller of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc: Option<BmcSettings>,
     /// Name servers.
     #[serde(default)]
     pub dns: Vec<String>,
@@ -113,13 +127,20 @@ pub struct Waiver {
 }
 
 /// One network of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// `mgmt`, `public`, `cluster`, `storage`; the interface is called `<name>0`.
+    /// `mgmt`, `public`, `cluster`, `storage`; its interface is called `<name>0`, or like the port or bond it lies on
+    /// untagged.
     pub name: String,
-    /// Permanent MAC address of the port.
+    /// Permanent MAC address of the port; the short form for a port that carries this network alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
+    /// Port or bond it lies on, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// IEEE 802.1Q VLAN id, 1 to 4094; absent: untagged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
     /// `192.0.2.10/24`; absent with `dhcp = true`.
     #[serde(default)]
     pub addresses: Vec<String>,
@@ -132,4 +153,7 @@ pub struct Network {
     /// Bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+    /// Routes beyond the default gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
 }

@@ -53,13 +53,72 @@ pub(crate) const NODE: &[Field] = &[
             optional("addresses", TEXTS),
             optional("dhcp", Shape::Flag),
             optional("gateway", Shape::Text),
-            // 1280: the least that IPv6 allows (RFC 8200 section 5). 9216: the most a switch port of the reference takes.
-            optional("mtu", Shape::Integer(1280, 9216)),
+            optional("mtu", MTU),
+            optional("on", Shape::Text),
+            optional("vlan", VLAN),
+            optional(
+                "routes",
+                Shape::List(&Shape::Table(&[
+                    required("to", Shape::Text),
+                    required("via", Shape::Text),
+                ])),
+            ),
         ])),
+    ),
+    optional("ports", Shape::List(&Shape::Table(PHYSICAL_PORT))),
+    optional("bonds", Shape::List(&Shape::Table(BOND))),
+    optional(
+        "hosts",
+        Shape::List(&Shape::Table(&[
+            required("name", Shape::Text),
+            optional("role", Shape::Text),
+            optional("addresses", Shape::TextMap),
+        ])),
+    ),
+    optional(
+        "bmc",
+        Shape::Table(&[
+            optional("address", Shape::Text),
+            optional("gateway", Shape::Text),
+            optional("vlan", VLAN),
+            optional("mode", Shape::Word(&["dedicated", "shared", "failover"])),
+            optional("user", Shape::Text),
+        ]),
     ),
     optional("dns", TEXTS),
     optional("ntp", TEXTS),
     optional("settings", Shape::Anything),
+];
+
+// 1280: the least that IPv6 allows (RFC 8200 section 5). 9216: the most a switch port of the reference takes.
+const MTU: Shape = Shape::Integer(1280, 9216);
+
+// 0 and 4095 are reserved (IEEE 802.1Q table 9-2).
+const VLAN: Shape = Shape::Integer(1, 4094);
+
+const PHYSICAL_PORT: &[Field] = &[
+    required("name", Shape::Text),
+    optional("mac", Shape::Text),
+    optional("path", Shape::Text),
+    optional("dev_port", Shape::Integer(0, 255)),
+    optional("driver", Shape::Text),
+    optional("speed", Shape::Integer(10, 400_000)),
+    optional("type", Shape::Word(&["ethernet"])),
+    optional("mtu", MTU),
+    optional("switch", Shape::Text),
+    optional("switch_port", Shape::Text),
+];
+
+const BOND: &[Field] = &[
+    required("name", Shape::Text),
+    required("ports", TEXTS),
+    required("mode", Shape::Word(&["802.3ad", "active-backup"])),
+    optional("lacp_rate", Shape::Word(&["fast", "slow"])),
+    optional(
+        "hash",
+        Shape::Word(&["layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4"]),
+    ),
+    optional("min_links", Shape::Integer(1, 8)),
 ];
 
 /// Keys of a role file.
@@ -79,6 +138,18 @@ pub(crate) const ROLE: &[Field] = &[
             optional("ports", Shape::Integer(0, 8)),
             optional("speed", Shape::Integer(0, 400_000)),
             optional("optional", Shape::Flag),
+            optional(
+                "link",
+                Shape::Table(&[
+                    optional("receive_ring", Shape::Integer(64, 32_768)),
+                    optional("transmit_ring", Shape::Integer(64, 32_768)),
+                    optional("adaptive_interrupts", Shape::Flag),
+                    optional("receive_wait", Shape::Integer(0, 10_000)),
+                    optional("transmit_wait", Shape::Integer(0, 10_000)),
+                    optional("flow_control", Shape::Flag),
+                    optional("lossless_priority", Shape::Integer(0, 7)),
+                ]),
+            ),
         ])),
     ),
     optional("ports", Shape::List(&Shape::Table(PORT))),
@@ -108,6 +179,7 @@ const PORT: &[Field] = &[
     required("protocol", Shape::Text),
     optional("port", Shape::Text),
     required("from", TEXTS),
+    optional("peers", TEXTS),
 ];
 
 const TEMPLATE: &[Field] = &[

@@ -32,6 +32,7 @@ fn facts(mode: BootMode, role: &str) -> BootFacts {
             kind: "xfs".to_owned(),
         }],
         multipath: Vec::new(),
+        ports: Default::default(),
         accounts: None,
     }
 }

@@ -50,8 +50,7 @@ fn known<'a>(case: &Case<'a>, nic: &Nic) -> Option<&'a PartReference> {
 
 /// What the port can do: by its adapter, else by the link it has now. X540 ports may train at 1 Gbit/s at first.
 fn speed(case: &Case<'_>, nic: &Nic) -> u32 {
-    let linked = nic.speed.unwrap_or(0);
-    known(case, nic).map_or(linked, |part| part.speed.max(linked))
+    case.reference.port_speed(nic).unwrap_or(0)
 }
 
 fn count(case: &Case<'_>) -> Finding {

@@ -13,6 +13,7 @@ mod md;
 mod multipath;
 mod os;
 pub mod paths;
+pub mod ports;
 pub mod repair;
 pub mod seed;
 pub mod select;

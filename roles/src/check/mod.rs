@@ -1,9 +1,12 @@
 //! Rules between the keys of a file: what types alone cannot say.
 
 pub(crate) mod disks;
+mod hosts;
+mod network;
 pub(crate) mod node;
 mod pool;
 pub(crate) mod role;
+mod wiring;
 
 use toml::de::DeTable;
 
@@ -64,6 +67,16 @@ pub(crate) fn is_network_name(text: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// What may name a port or bond: fits the kernel (15 characters), and needs no quoting in any file we write.
+pub(crate) fn is_interface_name(text: &str) -> bool {
+    (1..=15).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !matches!(text, "lo" | "all" | "default")
 }
 
 /// An absolute path without `.`, `..`, empty parts, or characters that need quoting anywhere.

@@ -2,15 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::{
-    NodeFile,
-    address::{Cidr, is_mac},
-    folder::RoleSet,
-    node::{Access, Network},
-    shape::nearest,
-};
+use crate::{NodeFile, folder::RoleSet, node::Access, shape::nearest};
 
-use super::{Checker, check_format, disks, is_domain, is_label, is_network_name};
+use super::{Checker, check_format, disks, hosts, is_domain, is_label, network, wiring};
 
 /// Checks a node file; with roles its role name too.
 pub(crate) fn check(node: &NodeFile, roles: Option<&RoleSet>, checker: &mut Checker<'_, '_>) {
@@ -62,7 +56,9 @@ pub(crate) fn check(node: &NodeFile, roles: Option<&RoleSet>, checker: &mut Chec
     }
     check_access(&node.access, checker);
     disks::check(&node.disks, checker);
-    check_networks(&node.networks, checker);
+    wiring::check(node, checker);
+    network::check(node, checker);
+    hosts::check(node, checker);
     for (index, server) in node.dns.iter().enumerate() {
         if server.parse::<IpAddr>().is_err() {
             checker.bad(
@@ -164,160 +160,4 @@ fn is_password_hash(hash: &str) -> bool {
         && hash
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"./$,=-".contains(&b))
-}
-
-fn check_networks(networks: &[Network], checker: &mut Checker<'_, '_>) {
-    for (index, network) in networks.iter().enumerate() {
-        check_network(
-            network,
-            networks.len() == 1,
-            &format!("networks.{index}"),
-            checker,
-        );
-        let earlier = &networks[..index];
-        if earlier.iter().any(|other| other.name == network.name) {
-            checker.conflict(
-                &format!("networks.{index}.name"),
-                format!("a second network `{}`", network.name),
-            );
-        }
-        if let Some(mac) = &network.mac
-            && let Some(other) = earlier.iter().find(|other| {
-                other
-                    .mac
-                    .as_ref()
-                    .is_some_and(|other| other.eq_ignore_ascii_case(mac))
-            })
-        {
-            checker.conflict(
-                &format!("networks.{index}.mac"),
-                format!("`{mac}` already belongs to the network `{}`", other.name),
-            );
-        }
-        for (number, address) in network.addresses.iter().enumerate() {
-            let Some(cidr) = Cidr::parse(address) else {
-                continue;
-            };
-            let taken = earlier.iter().find(|other| {
-                other
-                    .addresses
-                    .iter()
-                    .filter_map(|text| Cidr::parse(text))
-                    .any(|other| other.address == cidr.address)
-            });
-            if let Some(other) = taken {
-                checker.conflict(
-                    &format!("networks.{index}.addresses.{number}"),
-                    format!(
-                        "`{}` already belongs to the network `{}`",
-                        cidr.address, other.name
-                    ),
-                );
-            }
-        }
-        if let Some(gateway) = network
-            .gateway
-            .as_ref()
-            .and_then(|text| text.parse::<IpAddr>().ok())
-            && let Some(other) = earlier.iter().find(|other| {
-                other
-                    .gateway
-                    .as_ref()
-                    .and_then(|text| text.parse::<IpAddr>().ok())
-                    .is_some_and(|other| other.is_ipv4() == gateway.is_ipv4())
-            })
-        {
-            checker
-                .conflict(
-                    &format!("networks.{index}.gateway"),
-                    format!("the network `{}` already has a default gateway", other.name),
-                )
-                .hint("one network leads out; remove the other gateway");
-        }
-    }
-}
-
-fn check_network(network: &Network, only: bool, path: &str, checker: &mut Checker<'_, '_>) {
-    let name = &network.name;
-    if !is_network_name(name) {
-        checker
-            .bad(&format!("{path}.name"), format!("`{name}` cannot be the name of a network"))
-            .hint("a lower-case letter, then letters and digits, at most 14: the interface is called `<name>0`");
-    }
-    match &network.mac {
-        Some(mac) if !is_mac(mac) => {
-            checker
-                .bad(
-                    &format!("{path}.mac"),
-                    format!("`{mac}` is not a MAC address"),
-                )
-                .hint("write the port's permanent address, such as `0c:c4:7a:12:34:56`");
-        }
-        None if !only => {
-            checker
-                .bad(
-                    path,
-                    format!("nothing says which port the network `{name}` is on"),
-                )
-                .hint("add `mac = \"...\"`; only a machine with a single network may leave it out");
-        }
-        _ => {}
-    }
-    for (index, address) in network.addresses.iter().enumerate() {
-        if Cidr::parse(address).is_none() {
-            let diagnostic = checker.bad(
-                &format!("{path}.addresses.{index}"),
-                format!("`{address}` is not an address with its prefix length"),
-            );
-            if address.parse::<IpAddr>().is_ok() {
-                diagnostic.hint(format!(
-                    "write `{address}/24` with the prefix length of the network"
-                ));
-            } else {
-                diagnostic.hint("write an address such as `192.0.2.10/24` or `2001:db8::10/64`");
-            }
-        }
-    }
-    match (network.dhcp, network.addresses.is_empty()) {
-        (true, false) => {
-            checker.conflict(
-                &format!("{path}.dhcp"),
-                format!("the network `{name}` has both addresses and DHCP"),
-            );
-        }
-        (false, true) => {
-            checker
-                .bad(path, format!("the network `{name}` has no address"))
-                .hint("add `addresses = [\"192.0.2.10/24\"]` or `dhcp = true`");
-        }
-        _ => {}
-    }
-    if let Some(text) = &network.gateway {
-        let path = format!("{path}.gateway");
-        let Ok(gateway) = text.parse::<IpAddr>() else {
-            checker.bad(&path, format!("`{text}` is not an IP address"));
-            return;
-        };
-        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        let networks: Vec<Cidr> = network
-            .addresses
-            .iter()
-            .filter_map(|text| Cidr::parse(text))
-            .collect();
-        if network.dhcp {
-            checker.conflict(&path, "the DHCP server names the gateway".to_owned());
-        } else if networks.iter().any(|cidr| cidr.address == gateway) {
-            checker.conflict(&path, format!("`{gateway}` is this machine's own address"));
-        } else if !link_local
-            && !networks.is_empty()
-            && !networks.iter().any(|cidr| cidr.contains(gateway))
-        {
-            checker
-                .conflict(
-                    &path,
-                    format!("`{gateway}` lies in none of the networks of `{name}`"),
-                )
-                .hint("the gateway must be a neighbour: check address and prefix length");
-        }
-    }
 }
