@@ -260,8 +260,9 @@ fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
         }
         machine
     };
+    let data = super::machines::data_disks(4)?;
     let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
-        file.disks.extend(super::machines::data_disks(4));
+        file.disks.push(data)
     })?;
     finish(&mut site)?;
     let (mut running, _status) = site
