@@ -21,7 +21,7 @@ pub(super) fn tests() -> Vec<Test> {
     }]
 }
 
-/// VLAN and MTU of each network; the first has no tag.
+/// VLAN and MTU of each network.
 const NETWORKS: [(&str, u16, u32); 3] = [
     ("mgmt", 10, 1500),
     ("cluster", 30, 1500),
@@ -51,13 +51,12 @@ fn address(machine: usize, network: usize) -> String {
 
 impl Rack {
     fn new(test: &Test, image: &Image) -> anyhow::Result<Self> {
-        let [untagged, tagged @ ..] = NETWORKS.map(|(_, vlan, _)| vlan);
+        let vlans = NETWORKS.map(|(_, vlan, _)| vlan);
         let ports = (0..MACHINES).flat_map(|machine| {
             (0..LEGS.len()).map(move |leg| {
                 let number = u16::try_from(machine + 1).unwrap_or(u16::MAX);
                 Port::named(&port_name(machine, leg))
-                    .untagged(untagged)
-                    .tagged(&tagged)
+                    .tagged(&vlans)
                     .aggregate(number)
             })
         });
@@ -132,7 +131,7 @@ fn node_file(file: &mut NodeFile, machine: usize) {
         .map(|(index, (name, vlan, mtu))| Network {
             name: (*name).to_owned(),
             on: Some("bond0".to_owned()),
-            vlan: (index > 0).then_some(*vlan),
+            vlan: Some(*vlan),
             mtu: Some(*mtu),
             addresses: vec![format!("{}/24", address(machine, index))],
             ..Network::default()
