@@ -149,6 +149,42 @@ pub struct NetworkNeed {
     /// Missing is only a warning.
     #[serde(default)]
     pub optional: bool,
+    /// Settings of the ports that carry it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkSettings>,
+}
+
+/// How a port works; what is absent stays as the driver has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkSettings {
+    /// Descriptors of the receive ring.
+    pub receive_ring: Option<u32>,
+    /// Descriptors of the transmit ring.
+    pub transmit_ring: Option<u32>,
+    /// The driver chooses how long interrupts wait, by the traffic it sees.
+    pub adaptive_interrupts: Option<bool>,
+    /// Microseconds an interrupt waits for more received packets.
+    pub receive_wait: Option<u32>,
+    /// Microseconds an interrupt waits for more sent packets.
+    pub transmit_wait: Option<u32>,
+    /// Pause frames (IEEE 802.3 annex 31B), both ways.
+    pub flow_control: Option<bool>,
+    /// IEEE 802.1p priority, 0 to 7, that loses nothing (priority flow control); only with `rdma = true`.
+    pub lossless_priority: Option<u8>,
+}
+
+impl LinkSettings {
+    /// Takes what it has not yet from another.
+    pub fn fill(&mut self, other: &Self) {
+        self.receive_ring = self.receive_ring.or(other.receive_ring);
+        self.transmit_ring = self.transmit_ring.or(other.transmit_ring);
+        self.adaptive_interrupts = self.adaptive_interrupts.or(other.adaptive_interrupts);
+        self.receive_wait = self.receive_wait.or(other.receive_wait);
+        self.transmit_wait = self.transmit_wait.or(other.transmit_wait);
+        self.flow_control = self.flow_control.or(other.flow_control);
+        self.lossless_priority = self.lossless_priority.or(other.lossless_priority);
+    }
 }
 
 /// One open port, from the port table of the reference architecture or the cluster's internal table.
@@ -163,6 +199,9 @@ pub struct Port {
     pub port: Option<String>,
     /// Networks it is open from: `public`, `mgmt`, `cluster`, `storage`.
     pub from: Vec<String>,
+    /// Roles whose machines may reach it, where the node file lists `hosts`; empty: everyone in these networks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<String>,
 }
 
 /// One rendered file.

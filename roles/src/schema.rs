@@ -138,6 +138,18 @@ pub(crate) const ROLE: &[Field] = &[
             optional("ports", Shape::Integer(0, 8)),
             optional("speed", Shape::Integer(0, 400_000)),
             optional("optional", Shape::Flag),
+            optional(
+                "link",
+                Shape::Table(&[
+                    optional("receive_ring", Shape::Integer(64, 32_768)),
+                    optional("transmit_ring", Shape::Integer(64, 32_768)),
+                    optional("adaptive_interrupts", Shape::Flag),
+                    optional("receive_wait", Shape::Integer(0, 10_000)),
+                    optional("transmit_wait", Shape::Integer(0, 10_000)),
+                    optional("flow_control", Shape::Flag),
+                    optional("lossless_priority", Shape::Integer(0, 7)),
+                ]),
+            ),
         ])),
     ),
     optional("ports", Shape::List(&Shape::Table(PORT))),
@@ -167,6 +179,7 @@ const PORT: &[Field] = &[
     required("protocol", Shape::Text),
     optional("port", Shape::Text),
     required("from", TEXTS),
+    optional("peers", TEXTS),
 ];
 
 const TEMPLATE: &[Field] = &[

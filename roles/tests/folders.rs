@@ -86,6 +86,7 @@ fn a_ninth_role_needs_no_code() {
         machine_id: None,
         mounts: Vec::new(),
         multipath: Vec::new(),
+        ports: Default::default(),
         accounts: None,
     };
     let files = roles::render::files(&set, &set.roles["archive"], Some(&node), &facts).unwrap();
@@ -126,6 +127,7 @@ fn a_template_that_wants_too_much_fails_with_its_line() {
         machine_id: None,
         mounts: Vec::new(),
         multipath: Vec::new(),
+        ports: Default::default(),
         accounts: None,
     };
     let error = roles::render::files(&set, &set.roles["archive"], None, &facts).unwrap_err();

@@ -272,10 +272,17 @@ pub fn work(action: &Action, paths: &dyn DevicePaths) -> Result<Vec<Work>, Unkno
             ));
             work
         }
-        Action::WriteState { state, .. } => vec![Work::Native(format!(
-            "on {}: write node.toml, machine-id, hostid, ssh host keys, mounts",
-            paths.path(state)?
-        ))],
+        Action::WriteState { state, ports, .. } => {
+            let named = ports
+                .iter()
+                .map(|(name, mac)| Work::Native(format!("network port {name} is {mac}")));
+            let mut work = vec![Work::Native(format!(
+                "on {}: write node.toml, machine-id, hostid, ssh host keys, mounts",
+                paths.path(state)?
+            ))];
+            work.extend(named);
+            work
+        }
         Action::FinishInstall { state, pools } => {
             let mut work: Vec<Work> = pools
                 .iter()

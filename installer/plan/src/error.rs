@@ -1,5 +1,6 @@
 //! Why there is no plan: what is wrong, where, and what to do.
 
+use crate::ports::PortError;
 use crate::select::SelectError;
 use crate::size::decimal;
 use crate::step::Guard;
@@ -10,6 +11,15 @@ pub enum PlanError {
     /// Disks could not be chosen.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// Network ports could not be chosen.
+    #[error(transparent)]
+    Ports(#[from] PortError),
+    /// The built-in reference data cannot be read; a test of `firmware` keeps that from happening.
+    #[error("the built-in reference hardware cannot be read: {reason}")]
+    Reference {
+        /// What is wrong.
+        reason: String,
+    },
     /// A role without OS disks cannot be installed.
     #[error(
         "role `{role}` has no disk group with purpose `os`\nhint: give it one, in the role file or in the node file"

@@ -1,7 +1,8 @@
 //! Role, node file and inventory in, plan out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use firmware::Reference;
 use firmware::inventory::{Disk, DiskId, Inventory};
 use roles::role::{DiskNeed, Layout, Purpose};
 use roles::{NodeFile, Role};
@@ -13,7 +14,7 @@ use crate::error::PlanError;
 use crate::seed::Seed;
 use crate::select::{Group, select};
 use crate::step::{Action, Check, Device, Guard, Mount, Plan, PlannedDisk};
-use crate::{bmc, guard, keep, md, multipath, os, select, zfs};
+use crate::{bmc, guard, keep, md, multipath, os, ports, select, zfs};
 
 /// The root image to install: the one the installer itself runs from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,7 @@ pub fn make_with(
             role: role.name.clone(),
         })?;
 
+    let ports = names_of_ports(node, inventory)?;
     let mut build = Builder::default();
     for group in groups.iter().filter(|group| group.disks.is_empty()) {
         build.note(format!(
@@ -185,6 +187,7 @@ pub fn make_with(
             machine_id: seed.machine_id(),
             mounts,
             multipath: build.multipath.wwns.clone(),
+            ports,
         },
     );
     let pools = build.pools();
@@ -221,6 +224,24 @@ pub fn make_with(
         disks: planned(&groups, inventory),
         guards,
     })
+}
+
+/// Permanent MAC address of each port of the node file, by its name.
+fn names_of_ports(
+    node: &NodeFile,
+    inventory: &Inventory,
+) -> Result<BTreeMap<String, String>, PlanError> {
+    if node.ports.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let reference = Reference::built_in().map_err(|error| PlanError::Reference {
+        reason: error.to_string(),
+    })?;
+    let chosen = ports::choose(node, inventory, &reference)?;
+    Ok(chosen
+        .into_iter()
+        .map(|port| (port.name, port.mac))
+        .collect())
 }
 
 /// The role's disk groups with the node file's over them: a purpose the node file names replaces the role's groups of that

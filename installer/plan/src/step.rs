@@ -270,6 +270,9 @@ pub enum Action {
         /// WWNs (`0x...`) of the disks that the running appliance uses through dm-multipath; none: one path each.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         multipath: Vec<String>,
+        /// Permanent MAC address of each port under `[[ports]]`, by its name.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        ports: BTreeMap<String, String>,
     },
     /// Export pools, sync, unmount, mark the install as `unproven`.
     FinishInstall {

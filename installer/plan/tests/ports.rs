@@ -4,6 +4,8 @@
     reason = "a test that cannot read its files has failed"
 )]
 
+use std::sync::LazyLock;
+
 use firmware::fixture::Machine;
 use firmware::inventory::Inventory;
 use firmware::{Reference, inventory::Nic};
@@ -20,6 +22,9 @@ fn node(ports: &str) -> NodeFile {
 fn machine(name: &str) -> Inventory {
     Machine::named(name).unwrap().inventory().unwrap()
 }
+
+/// Probed once: writing a machine's files is slow, and properties ask many times.
+static STORAGE: LazyLock<Inventory> = LazyLock::new(|| machine("storage"));
 
 /// The storage machine with its ports named as a BIOS version would have it, probed from files again.
 fn renamed(names: [&str; 4]) -> Inventory {
@@ -179,7 +184,7 @@ proptest! {
         names in proptest::collection::vec("[a-z]{2,6}[0-9]", 4),
     ) {
         let node = node(BY_PLACE);
-        let plain = machine("storage");
+        let plain = STORAGE.clone();
         let mut shuffled = plain.clone();
         shuffled.nics = order.iter().map(|index| plain.nics[*index].clone()).collect();
         for (nic, name) in shuffled.nics.iter_mut().zip(names) {
@@ -193,7 +198,7 @@ proptest! {
     fn never_one_port_twice(
         asked in proptest::collection::vec((0usize..5, 0usize..4, any::<bool>(), 0u32..2), 1..4),
     ) {
-        let inventory = machine("storage");
+        let inventory = STORAGE.clone();
         let mut ports = String::new();
         for (number, (path, driver, with_driver, dev_port)) in asked.iter().enumerate() {
             ports.push_str(&format!("[[ports]]\nname = \"p{number}\"\n"));
@@ -216,4 +221,36 @@ proptest! {
             prop_assert_eq!(macs.len(), chosen.len());
         }
     }
+}
+
+mod support;
+
+/// What was chosen is part of the plan, so of its digest: the installed machine names its ports by it.
+#[test]
+fn the_plan_records_the_ports() {
+    let inventory = STORAGE.clone();
+    let role = support::role("storage");
+    let ports = |node: &NodeFile| {
+        let plan =
+            plan::make(&role, node, &inventory, &support::image(), &support::seed()).unwrap();
+        let ports = plan.steps.iter().find_map(|step| match &step.action {
+            plan::Action::WriteState { ports, .. } => Some(ports.clone()),
+            _ => None,
+        });
+        (ports.unwrap(), plan.digest())
+    };
+    let (named, digest) = ports(&node(BY_PLACE));
+    assert_eq!(named["storage0b"], "e4:1d:2d:c1:00:21");
+    let (none, other) = ports(&node(""));
+    assert!(none.is_empty());
+    assert_ne!(digest, other);
+    let wrong = node("[[ports]]\nname = \"a0\"\npath = \"0000:99:00.0\"\n");
+    let refused = plan::make(
+        &role,
+        &wrong,
+        &inventory,
+        &support::image(),
+        &support::seed(),
+    );
+    assert!(matches!(refused, Err(plan::PlanError::Ports(_))));
 }

@@ -1,6 +1,5 @@
 //! What happens to disks: pulled, failing, swapped, full of somebody else's data, power gone between any two steps.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -10,7 +9,7 @@ use super::machines::{BIOS_USB, Test, UEFI_USB, finish};
 use crate::images::Image;
 use crate::machine::{Attachment, Boot, Builder, Firmware, Patience, Running, device_id};
 use crate::node;
-use crate::scenario::{Site, refuses};
+use crate::scenario::{Site, refuses, type_in};
 
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
@@ -159,36 +158,10 @@ fn in_live_system(site: &mut Site, script: &str) -> anyhow::Result<()> {
         matches!(event, Event::Ended { .. }).then_some(())
     });
     site.explain(refused, &mut running)?;
-    let typed = type_in(&mut running, script);
+    let typed = type_in(&mut running, script).map(drop);
     site.explain(typed, &mut running)?;
     running.kill();
     Ok(())
-}
-
-/// Types a script at the root shell that the live system has on its consoles, as a technician would, and waits for its end.
-fn type_in(running: &mut Running, script: &str) -> anyhow::Result<()> {
-    // In two pieces, so that the echo of what is typed is not taken for the answer.
-    const END: &str = "script-ended-with-";
-    let mut line = std::os::unix::net::UnixStream::connect(running.serial(1))?;
-    let start = std::time::Instant::now();
-    line.write_all(format!("\n( {script} ); echo script-ended-''with-$?.\n").as_bytes())?;
-    loop {
-        let console = running.console(1);
-        if let Some((_, rest)) = console.rsplit_once(END)
-            && let Some((code, _)) = rest.split_once('.')
-        {
-            let said = console
-                .get(console.len().saturating_sub(2000)..)
-                .unwrap_or(&console);
-            ensure!(code == "0", "the script ended with {code}:\n{said}");
-            return Ok(());
-        }
-        ensure!(
-            running.is_on() && start.elapsed() < Duration::from_secs(300),
-            "the shell on the second serial line did not answer:\n{console}"
-        );
-        std::thread::sleep(Duration::from_millis(500));
-    }
 }
 
 /// Runs a script as root in a running system.
@@ -287,8 +260,9 @@ fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
         }
         machine
     };
+    let data = super::machines::data_disks(4)?;
     let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
-        file.disks.extend(super::machines::data_disks(4));
+        file.disks.push(data)
     })?;
     finish(&mut site)?;
     let (mut running, _status) = site

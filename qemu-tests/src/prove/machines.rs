@@ -126,6 +126,7 @@ pub(super) fn tests() -> Vec<Test> {
     ];
     tests.extend(super::disks::tests());
     tests.extend(super::refusals::tests());
+    tests.extend(super::wiring::tests());
     tests
 }
 
@@ -170,20 +171,22 @@ fn full_chassis(test: &Test, image: &Image) -> anyhow::Result<()> {
         }
         machine
     };
+    let data = data_disks(36)?;
     let mut site = Site::new(test.role, image, UEFI_USB, more, |file| {
-        file.disks.extend(data_disks(36));
+        file.disks.push(data)
     })?;
     finish(&mut site)
 }
 
 /// The storage role's data group with another number of disks.
-pub(super) fn data_disks(count: u32) -> Option<DiskNeed> {
-    let set = roles::folder::read(&crate::images::workspace().join("roles")).ok()?;
-    let role = &set.roles.get("storage")?.role;
+pub(super) fn data_disks(count: u32) -> anyhow::Result<DiskNeed> {
+    let set = roles::folder::read(&crate::images::workspace().join("roles"))?;
+    let role = &set.roles.get("storage").context("no role `storage`")?.role;
     let mut need = role
         .disks
         .iter()
-        .find(|need| need.purpose == Purpose::Data)?
+        .find(|need| need.purpose == Purpose::Data)
+        .context("role `storage` has no data disks")?
         .clone();
     need.count = count;
     need.select = vec![Selector {
@@ -192,7 +195,7 @@ pub(super) fn data_disks(count: u32) -> Option<DiskNeed> {
         transport: vec![Transport::Sas],
         ..Selector::default()
     }];
-    Some(need)
+    Ok(need)
 }
 
 #[cfg(test)]

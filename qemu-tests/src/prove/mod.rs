@@ -7,6 +7,7 @@ mod paths;
 mod refusals;
 mod report;
 mod shape;
+mod wiring;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 mod access;
 mod firewall;
+mod hosts;
 mod mounts;
 mod multipath;
 mod network;
@@ -126,6 +127,9 @@ pub struct BootFacts {
     /// one path each.
     #[serde(default)]
     pub multipath: Vec<String>,
+    /// Permanent MAC addresses of the ports under `[[ports]]`, by their names, as the install found them.
+    #[serde(default)]
+    pub ports: BTreeMap<String, String>,
     /// Account files of the image, to which the administrator is added.
     pub accounts: Option<Accounts>,
 }
@@ -173,8 +177,8 @@ pub fn files(
         &roles.common_templates,
         &context,
     )?;
-    all.extend(identity(&context, facts));
-    all.extend(network::files(node));
+    all.extend(identity(&context, node, facts));
+    all.extend(network::files(roles, folder, node, facts));
     all.extend(access::files(node, facts));
     all.push(firewall::file(roles, folder, node));
     if facts.mode == BootMode::Run {
@@ -200,35 +204,19 @@ pub fn files(
 }
 
 /// Who this machine is.
-fn identity(context: &templates::Context, facts: &BootFacts) -> Vec<RenderedFile> {
+fn identity(
+    context: &templates::Context,
+    node: Option<&NodeFile>,
+    facts: &BootFacts,
+) -> Vec<RenderedFile> {
     let name = &context.hostname;
-    let all_names = match &context.domain {
-        Some(domain) => format!("{name}.{domain} {name}"),
-        None => name.clone(),
-    };
-    // The node's own addresses stand here so that its name resolves without any DNS server.
-    let own: Vec<String> = context
-        .networks
-        .iter()
-        .flat_map(|network| &network.addresses)
-        .filter_map(|text| crate::address::Cidr::parse(text))
-        .map(|cidr| format!("{} {all_names}\n", cidr.address))
-        .collect();
-    let own = if own.is_empty() {
-        format!("127.0.1.1 {all_names}\n")
-    } else {
-        own.concat()
-    };
     let machine_id = facts
         .machine_id
         .as_ref()
         .map_or_else(String::new, |id| format!("{id}\n"));
     vec![
         RenderedFile::text("/etc/hostname", format!("{name}\n")),
-        RenderedFile::text(
-            "/etc/hosts",
-            format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{own}"),
-        ),
+        RenderedFile::text("/etc/hosts", hosts::text(name, node)),
         // Empty means: make one for this boot, and do not treat it as a first boot (machine-id(5)).
         RenderedFile::with_mode("/etc/machine-id", machine_id, 0o444),
         RenderedFile::text(

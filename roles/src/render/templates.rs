@@ -25,8 +25,10 @@ pub(super) struct Context {
     role: String,
     /// This boot: `mode`, `version`, `slot`, `mounts`.
     boot: Boot,
-    /// Networks of the node file; `interface` is `<name>0`.
+    /// Networks of the node file.
     pub(super) networks: Vec<Network>,
+    /// Interface of each network: `interface.public`; `<name>0` where the kernel's name stays.
+    interface: BTreeMap<String, String>,
     /// First address of each network without its prefix: `address.mgmt`.
     address: BTreeMap<String, String>,
     /// Networks in prefix form by name: `subnet.mgmt`.
@@ -66,6 +68,16 @@ impl Context {
         let networks = node.map(|node| node.networks.clone()).unwrap_or_default();
         let mut address = BTreeMap::new();
         let mut subnet = BTreeMap::new();
+        let interface = networks
+            .iter()
+            .map(|network| {
+                let name = network.interface();
+                (
+                    network.name.clone(),
+                    name.unwrap_or_else(|| format!("{}0", network.name)),
+                )
+            })
+            .collect();
         for network in &networks {
             if let Some(cidr) = network
                 .addresses
@@ -91,6 +103,7 @@ impl Context {
                 multipath: super::multipath::partitions(&facts.multipath),
             },
             networks,
+            interface,
             address,
             subnet,
             dns: node.map(|node| node.dns.clone()).unwrap_or_default(),

@@ -21,6 +21,8 @@ use crate::{
 
 /// WWNs of the disks that the running appliance uses through dm-multipath, below the state file system.
 const MULTIPATH: &str = "multipath.json";
+/// Permanent MAC addresses of the named ports, below the state file system.
+const PORTS: &str = "ports.json";
 
 impl Act<'_> {
     /// Starts an array with the members that are left; one that runs already (as in the running appliance) stays as it is.
@@ -124,10 +126,18 @@ impl Act<'_> {
             hint: None,
         };
         for step in &record.steps {
-            if let Action::WriteState { multipath, .. } = &step.action {
+            if let Action::WriteState {
+                multipath, ports, ..
+            } = &step.action
+            {
                 let text = serde_json::to_vec_pretty(multipath).map_err(wrong)?;
                 self.system
                     .write(&state_mount().join(MULTIPATH), &text, 0o644)?;
+                if !ports.is_empty() {
+                    let text = serde_json::to_vec_pretty(ports).map_err(wrong)?;
+                    self.system
+                        .write(&state_mount().join(PORTS), &text, 0o644)?;
+                }
             }
         }
         let mut text = serde_json::to_vec_pretty(record).map_err(wrong)?;

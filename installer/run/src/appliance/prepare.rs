@@ -25,6 +25,8 @@ pub const OWN_FILES: &str = "/run/rackwright/own-files.json";
 const MOUNTS: &str = "/state/mounts.json";
 /// WWNs (`0x...`) of the disks that dm-multipath owns, as a JSON list, as the plan gave them.
 pub const MULTIPATH: &str = "/state/multipath.json";
+/// Permanent MAC addresses of the ports of the node file by their names, as the plan gave them.
+const PORTS: &str = "/state/ports.json";
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +140,9 @@ fn render_all(tree: &Tree, live_node: Option<NodeText>) -> Result<Prepared, Prep
         version: facts.root.version.clone(),
         slot: facts.slot.clone(),
         machine_id: line(tree, "/state/machine-id")?,
-        mounts: list(tree, MOUNTS)?,
-        multipath: list(tree, MULTIPATH)?,
+        mounts: recorded(tree, MOUNTS)?,
+        multipath: recorded(tree, MULTIPATH)?,
+        ports: recorded(tree, PORTS)?,
         accounts: Some(accounts(tree)?),
     };
     for file in render::files(&roles, folder, node.as_ref(), &render_facts)? {
@@ -229,9 +232,12 @@ fn live(found: Option<NodeText>, roles: &RoleSet, warnings: &mut Vec<String>) ->
 }
 
 /// A list that the install wrote; an install of an older version wrote none.
-fn list<T: serde::de::DeserializeOwned>(tree: &Tree, path: &str) -> Result<Vec<T>, PrepareError> {
+fn recorded<T: serde::de::DeserializeOwned + Default>(
+    tree: &Tree,
+    path: &str,
+) -> Result<T, PrepareError> {
     match tree.read(path)? {
-        None => Ok(Vec::new()),
+        None => Ok(T::default()),
         Some(text) => serde_json::from_str(&text).map_err(|error| PrepareError::Damaged {
             path: path.to_owned(),
             reason: error.to_string(),

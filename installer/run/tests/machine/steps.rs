@@ -218,6 +218,7 @@ pub(super) fn plan(image: &[u8]) -> Plan {
                 kind: "ext4".into(),
             }],
             multipath: Vec::new(),
+            ports: Default::default(),
         },
     );
     steps.add(
