@@ -163,8 +163,16 @@ impl Boot {
 }
 
 /// The bytes of parameter 5 that say a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Flags([u8; 2]);
+
+/// Some BMCs (`ipmi_sim`, for one) keep the device and no flags: none at all is not another wish.
+impl PartialEq for Flags {
+    fn eq(&self, other: &Self) -> bool {
+        let ([first, device], [their_first, their_device]) = (self.0, other.0);
+        device == their_device && (first == their_first || first == 0 || their_first == 0)
+    }
+}
 
 impl fmt::Display for Flags {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,11 +180,12 @@ impl fmt::Display for Flags {
     }
 }
 
-/// Asks for a boot device, and reads it back: QEMU's BMC, for one, says yes and keeps nothing.
+/// Asks for a boot device, and reads it back: QEMU's BMC, for one, says yes and keeps nothing. False if the BMC keeps the
+/// device, but does not say for how long and in which way.
 ///
 /// # Errors
 /// The BMC refuses, or it did not stick.
-pub fn set_boot(transport: &mut dyn IpmiTransport, boot: Boot) -> Result<(), BmcError> {
+pub fn set_boot(transport: &mut dyn IpmiTransport, boot: Boot) -> Result<bool, BmcError> {
     let locked = parameter(transport, &[0, 1])?;
     // Parameter 3: the wish is dropped after 60 seconds without a power command, and by a reset, unless these bits are set:
     // 3 for the timeout, 0 and 1 for button and reset.
@@ -185,6 +194,7 @@ pub fn set_boot(transport: &mut dyn IpmiTransport, boot: Boot) -> Result<(), Bmc
     parameter(transport, &[4, 0x01, 0x01])?;
     let wanted = boot.flags();
     let [first, second] = wanted.0;
+    let mut whole = false;
     let kept = keep(
         transport,
         "the boot device",
@@ -197,13 +207,15 @@ pub fn set_boot(transport: &mut dyn IpmiTransport, boot: Boot) -> Result<(), Bmc
             let answer = GET_BOOT.send(transport, &[5, 0, 0])?;
             let [first, second] = answer.array(2)?;
             // Unknown bits of either side do not count: 7 to 5 of the first, the selector of the second.
-            Ok(Flags([first & 0xe0, second & 0x3c]))
+            let found = [first & 0xe0, second & 0x3c];
+            whole = found == wanted.0;
+            Ok(Flags(found))
         },
     );
     if locked {
         parameter(transport, &[0, 0])?;
     }
-    kept
+    kept.map(|()| whole)
 }
 
 /// Sets a parameter that a BMC may lack; false if it does.

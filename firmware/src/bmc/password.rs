@@ -1,6 +1,7 @@
 //! A password that cannot be printed.
 
 use std::fmt;
+use std::io::{self, Seek, Write};
 
 /// Bytes a BMC keeps. IPMI 2.0 also has a form of 20 bytes; Supermicro's firmware refuses it with 0xc8, and who uses it
 /// cannot log in by IPMI 1.5, so it is never used.
@@ -60,6 +61,16 @@ impl Password {
             *target = byte;
         }
         bytes
+    }
+
+    /// For a program that reads it from a file: at the start, so that it can be read from there.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_to(&self, file: &mut (impl Write + Seek)) -> io::Result<()> {
+        writeln!(file, "{}", self.0)?;
+        file.flush()?;
+        file.rewind()
     }
 
     /// For the key exchange of a session, and for nothing else.

@@ -28,9 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Attempts for a question and for a session.
 const ATTEMPTS: u32 = 3;
 
-/// Set Session Privilege Level (22.18), Get Session Info (22.20), Close Session (22.19).
+/// Set Session Privilege Level (22.18), Close Session (22.19).
 const SET_PRIVILEGE: (u8, u8) = (0x06, 0x3b);
-const SESSION_INFO: (u8, u8) = (0x06, 0x3d);
 const CLOSE_SESSION: (u8, u8) = (0x06, 0x3c);
 
 /// Why there is no session.
@@ -188,9 +187,14 @@ impl Raw {
                 Error::V2_0(Inner::RakpMessage2Parse(error)) => refused(&format!(
                     "there is no such user, or it may not log in ({error:?})"
                 )),
-                Error::V2_0(Inner::OpenSessionResponseParse(error)) => refused(&format!(
-                    "it opens no session ({error:?})\nhint: cipher suite 3 must be allowed for administrators"
-                )),
+                Error::V2_0(Inner::OpenSessionResponseParse(error)) => {
+                    let error = format!("{error:?}");
+                    let hint = match error.contains("InsufficientResources") {
+                        true => "it has few sessions: wait a minute, until forgotten ones run out",
+                        false => "cipher suite 3 must be allowed for administrators",
+                    };
+                    refused(&format!("it opens no session ({error})\nhint: {hint}"))
+                }
                 Error::V2_0(
                     Inner::OpenSessionResponseReceive(_)
                     | Inner::RakpMessage2Receive(_)
@@ -241,19 +245,26 @@ impl Raw {
 
     /// Says good-bye; what is not heard runs out after a minute.
     fn close(&mut self) {
-        if self.session.is_none() {
+        let Some(session) = &self.session else {
             return;
-        }
-        let (function, command) = SESSION_INFO;
-        // The crate keeps the session's id to itself; this one's handle can be asked for, and closes it as well.
-        if let Exchange::Answer { code: 0, data } = self.exchange(function, command, &[0])
-            && let Some(handle) = data.first()
-        {
+        };
+        if let Some(id) = session_id(session) {
             let (function, command) = CLOSE_SESSION;
-            self.exchange(function, command, &[0, 0, 0, 0, *handle]);
+            self.exchange(function, command, &id.to_le_bytes());
         }
         self.session = None;
     }
+}
+
+/// The crate keeps the number of a session to itself, and has no way to close one. It does print it: what else is in that
+/// text (keys) leaves this function in no way.
+fn session_id(session: &Rmcp) -> Option<u32> {
+    let text = format!("{session:?}");
+    let (_, rest) = text.split_once(" session_id: ")?;
+    rest.split(|letter: char| !letter.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 impl Drop for Raw {

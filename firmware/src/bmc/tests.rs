@@ -393,7 +393,7 @@ fn the_boot_device_is_read_back() {
         supermicro: true,
     };
     let mut bmc = Simulated::x10();
-    chassis::set_boot(&mut bmc, boot).unwrap();
+    assert_eq!(chassis::set_boot(&mut bmc, boot), Ok(true));
     assert_eq!(bmc.boot[&5], [0xe0, 0x24, 0, 0, 0]);
     assert_eq!(bmc.boot[&3], [0x0b]);
     assert_eq!(bmc.boot[&0], [0]);

@@ -1,5 +1,6 @@
 //! The command line of `rackwright`.
 
+mod bmc;
 mod build;
 
 pub use build::cache_folder;
@@ -32,6 +33,8 @@ enum Command {
     Pxe(Pxe),
     /// Show the server that a capture was taken of
     Inventory(Inventory),
+    /// Switch, watch and look into a server through its management controller
+    Bmc(Box<bmc::Bmc>),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -146,6 +149,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Pxe(arguments) => pxe(&arguments),
         Command::Inventory(arguments) => inventory(&arguments),
+        Command::Bmc(arguments) => bmc::run(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }
