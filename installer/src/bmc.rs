@@ -24,6 +24,7 @@ const INSTALLED: &str = "/state/node.toml";
 const CLOCK_OFF: u32 = 60;
 
 pub fn run(system: &dyn System, options: &Bmc, json: bool) -> anyhow::Result<u8> {
+    run::bmc::load_driver(system);
     match &options.task {
         BmcTask::Show(node) => show(system, node, json),
         BmcTask::Apply(options) => apply(system, options, json),

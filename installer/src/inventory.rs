@@ -12,6 +12,9 @@ use crate::{arguments, output, survey};
 
 /// Looks at the machine below a root, and, on a live one, asks its BMC.
 pub fn probe(root: &Utf8Path) -> Inventory {
+    if root == "/" {
+        run::bmc::load_driver(&system::Live);
+    }
     let mut bmc = bmc(root);
     let mut inventory = firmware::probe::inventory(root, transport(&mut bmc));
     // Not part of the probe: what the probe asks is kept in captures, and those leave the house.

@@ -412,7 +412,6 @@ fn split(host: &str) -> (String, u16) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 mod tests {
     use super::*;
 

@@ -4,12 +4,23 @@
 use std::io;
 use std::time::Duration;
 
+use camino::Utf8Path;
 use firmware::bmc::{self, BmcError, Difference, Wanted, difference::Way};
 use firmware::ipmi::{IpmiError, IpmiTransport, Patient};
 use roles::wiring::BmcSettings;
-use system::{System, SystemError};
+use system::{Command, System, SystemError};
 
 use crate::secrets;
+
+/// Makes `/dev/ipmi0` appear: the interface's driver is loaded by its hardware, the device's by nobody. Only on a machine of
+/// ours, and a machine without a controller is no error.
+pub fn load_driver(system: &dyn System) {
+    let ours = system.exists(Utf8Path::new(crate::appliance::boot_facts::PATH));
+    if ours && !system.exists(Utf8Path::new("/dev/ipmi0")) {
+        let load = Command::new("modprobe").args(["--quiet", "--all", "ipmi_si", "ipmi_devintf"]);
+        system.run(&load).ok();
+    }
+}
 
 /// The controller of this machine; a busy one is waited for.
 pub fn transport(system: &dyn System) -> impl IpmiTransport + '_ {
