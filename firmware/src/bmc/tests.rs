@@ -540,6 +540,24 @@ fn what_was_recorded_is_read_again() {
     assert_eq!(first, again);
 }
 
+/// What the probe asks is kept in captures, and those leave the house.
+#[test]
+fn the_probe_tries_no_password_and_sets_nothing() {
+    let mut bmc = Simulated::x10();
+    let before = bmc.clone();
+    let root = crate::fixture::scratch().unwrap();
+    let root = camino::Utf8Path::from_path(root.path()).unwrap();
+    let inventory = crate::probe::inventory(root, Some(&mut bmc));
+    let found = inventory.bmc.unwrap();
+    assert_eq!(found.factory_password, None);
+    assert_eq!(found.lan.unwrap().mode.as_deref(), Some("failover"));
+    assert!(!bmc.requests.iter().any(|(f, c, _)| (*f, *c) == (6, 0x47)));
+    assert_eq!(
+        (bmc.lan, bmc.users, bmc.access),
+        (before.lan, before.users, before.access)
+    );
+}
+
 /// Answers anything to anything.
 struct Noise {
     answers: Vec<Vec<u8>>,
