@@ -208,6 +208,16 @@ fn users(
             "fail: account `{FACTORY_NAME}` still has the factory's password, which everyone knows, and no password was delivered"
         ));
     }
+    let there = current.users.named(FACTORY_NAME);
+    if current.factory_password.is_none()
+        && !wants_factory
+        && *wanted != Wanted::default()
+        && there.is_some_and(|user| user.slot == FACTORY_SLOT)
+    {
+        difference.warnings.push(format!(
+            "whether account `{FACTORY_NAME}` still has the factory's password cannot be tested here: try to log in with it"
+        ));
+    }
     let Some(name) = wanted.user.clone() else {
         return;
     };

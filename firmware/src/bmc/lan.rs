@@ -201,7 +201,7 @@ pub fn change(
     settings: &[Setting],
     in_band: bool,
 ) -> Result<(), BmcError> {
-    // The lock of table 23-4 is optional, and so is its commit; someone else's is taken over: a session that was cut
+    // The lock of table 23-4 is optional, and so is its commit. Someone else's is taken over: a session that was cut
     // leaves it behind.
     let locked = lock(transport, channel, 1)?;
     let mut result = Ok(());
@@ -219,6 +219,10 @@ pub fn change(
         }
     }
     if locked {
+        // Where changes can be rolled back, they are lost unless they are committed (2) before the lock is left (23-4).
+        if result.is_ok() {
+            result = lock(transport, channel, 2).map(|_| ());
+        }
         let unlocked = lock(transport, channel, 0).map(|_| ());
         result = result.and(unlocked);
     }

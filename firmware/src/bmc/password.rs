@@ -54,6 +54,12 @@ impl Password {
         Self("ADMIN".to_owned())
     }
 
+    /// Surely not this one.
+    pub(super) fn another(&self) -> Self {
+        let first = if self.0.starts_with('x') { 'y' } else { 'x' };
+        Self(format!("{first}{}", self.0.get(1..).unwrap_or_default()))
+    }
+
     /// Filled up with NUL.
     pub(super) fn bytes(&self) -> [u8; LONGEST] {
         let mut bytes = [0; LONGEST];

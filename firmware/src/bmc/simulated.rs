@@ -50,6 +50,12 @@ pub struct Simulated {
     pub users: Vec<SimulatedUser>,
     /// It tests passwords.
     pub tests_passwords: bool,
+    /// It calls every password right.
+    pub believes_any_password: bool,
+    /// What was written since the lock was taken is lost unless it is committed: what was before.
+    pub rolls_back: bool,
+    /// Settings to go back to.
+    pub before: Option<BTreeMap<u8, Vec<u8>>>,
     /// Records of cipher suites.
     pub ciphers: Vec<u8>,
     /// Parameters of the serial console.
@@ -119,6 +125,9 @@ impl Simulated {
             access: [[0x22, 4], [0x22, 4]],
             users,
             tests_passwords: true,
+            believes_any_password: false,
+            rolls_back: false,
+            before: None,
             ciphers: vec![0xc0, 3, 0x01, 0x41, 0x81, 0xc0, 17, 0x03, 0x44, 0x81],
             sol: BTreeMap::from([(1, 0), (2, 2), (5, 6), (6, 6)]),
             console_users: BTreeSet::from([2]),
@@ -262,7 +271,7 @@ impl Simulated {
         };
         let most = u8::try_from(self.users.len()).map_err(|_| 0xff)?;
         let enabled = self.users.iter().filter(|user| user.enabled).count();
-        let tests = self.tests_passwords;
+        let (tests, believes) = (self.tests_passwords, self.believes_any_password);
         let user = usize::from(slot).checked_sub(1);
         let user = user.and_then(|slot| self.users.get_mut(slot)).ok_or(0xcc)?;
         let mut answer = Vec::new();
@@ -297,7 +306,9 @@ impl Simulated {
                     (1, _) => user.enabled = true,
                     (2, Some(password)) => user.password = password,
                     (3, Some(_)) if !tests => return Err(0xc1),
-                    (3, Some(password)) if user.password != password => return Err(0x80),
+                    (3, Some(password)) if !believes && user.password != password => {
+                        return Err(0x80);
+                    }
                     (3, Some(_)) => {}
                     _ => return Err(0xc7),
                 }
@@ -394,6 +405,9 @@ impl Simulated {
                 if old.len() != value.len() {
                     return Err(0xc7);
                 }
+                if number == 0 && self.rolls_back {
+                    return self.lock(at(value, 0)?);
+                }
                 // The volatile mode is what holds now.
                 if number == 0 || !self.only_when_closed || self.access[1][0] & 0x07 == 0 {
                     self.lan.insert(number, value.to_vec());
@@ -412,6 +426,20 @@ impl Simulated {
             0x22 => Ok(vec![0x11, *self.sol.get(&number).ok_or(0x80_u8)?]),
             _ => Err(0xc1),
         }
+    }
+
+    /// Set in progress (1), commit (2), complete (0), with rollback.
+    fn lock(&mut self, state: u8) -> Result<Vec<u8>, u8> {
+        match state {
+            1 if self.before.is_some() => return Err(0x81),
+            1 | 2 => self.before = Some(self.lan.clone()),
+            _ => {
+                if let Some(before) = self.before.take() {
+                    self.lan = before;
+                }
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn is_lan(&self, channel: u8) -> Result<(), u8> {

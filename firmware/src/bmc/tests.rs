@@ -234,6 +234,39 @@ fn settings_that_stick_only_while_the_channel_is_closed() {
     assert_eq!(bmc.lan[&0], [0]);
 }
 
+/// Seen with `ipmi_sim`: what is not committed before the lock is left is gone, though it was read back before.
+#[test]
+fn settings_are_committed() {
+    let mut bmc = Simulated::x10();
+    bmc.rolls_back = true;
+    configure(&mut bmc, &wanted(), Some(&password())).unwrap();
+    assert_eq!(bmc.lan[&3], [10, 77, 10, 111]);
+    assert_eq!(bmc.before, None);
+    // After a setting that did not stick, the others go back.
+    let mut bmc = Simulated::x10();
+    bmc.rolls_back = true;
+    let settings = [
+        lan::Setting::Address(Ipv4Addr::new(192, 0, 2, 1)),
+        lan::Setting::Gateway(Ipv4Addr::new(192, 0, 2, 254)),
+    ];
+    bmc.lan.remove(&12);
+    assert!(lan::change(&mut bmc, 1, &settings, true).is_err());
+    assert_eq!(bmc.lan[&3], [192, 168, 1, 99]);
+    assert_eq!(bmc.before, None);
+}
+
+/// Seen with `ipmi_sim`, too: "right" means nothing where everything is right.
+#[test]
+fn a_bmc_that_calls_every_password_right() {
+    let mut bmc = Simulated::x10();
+    assert_eq!(users::has_factory_password(&mut bmc), Ok(Some(true)));
+    bmc.believes_any_password = true;
+    assert_eq!(users::has_factory_password(&mut bmc), Ok(None));
+    configure(&mut bmc, &wanted(), Some(&password())).unwrap();
+    let (_, left) = look(&mut bmc, &wanted(), Some(&password()), Way::InBand).unwrap();
+    assert!(left.is_none() && left.changes.len() == 1, "{left:?}");
+}
+
 #[test]
 fn accounts() {
     let user = |name: &str| simulated::SimulatedUser {

@@ -195,11 +195,24 @@ pub fn set_name(transport: &mut dyn IpmiTransport, slot: u8, wanted: &str) -> Re
     )
 }
 
-/// The password is the user's; absent if the BMC will not test (some do so only in a session of an administrator).
+/// The password is the user's; absent if the BMC will not test (some do so only in a session of an administrator), or calls
+/// every password right, as `ipmi_sim` does.
 ///
 /// # Errors
 /// The BMC cannot be reached.
 pub fn test_password(
+    transport: &mut dyn IpmiTransport,
+    slot: u8,
+    password: &Password,
+) -> Result<Option<bool>, BmcError> {
+    let result = test_once(transport, slot, password)?;
+    if result == Some(true) && test_once(transport, slot, &password.another())? != Some(false) {
+        return Ok(None);
+    }
+    Ok(result)
+}
+
+fn test_once(
     transport: &mut dyn IpmiTransport,
     slot: u8,
     password: &Password,

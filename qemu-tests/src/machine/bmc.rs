@@ -159,7 +159,8 @@ mod tests {
     use std::net::TcpStream;
 
     use firmware::bmc::chassis::{self, Power};
-    use firmware::bmc::{Password, remote::Session};
+    use firmware::bmc::difference::Way;
+    use firmware::bmc::{Password, Wanted, apply, remote::Session};
 
     use super::*;
 
@@ -168,7 +169,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(folder.path()).unwrap();
         let mut bmc = Bmc::start(folder).unwrap();
-        assert!(TcpStream::connect(("127.0.0.1", bmc.machine_port)).is_ok());
+        // Kept open: it dies of a line that is closed at once.
+        let _line = TcpStream::connect(("127.0.0.1", bmc.machine_port)).unwrap();
         let password = Password::parse(Bmc::FACTORY).unwrap();
         let mut session = Session::open(&bmc.address(), Bmc::FACTORY, &password).unwrap();
         assert!(bmc.power().unwrap() && chassis::status(&mut session).unwrap().on);
@@ -176,5 +178,38 @@ mod tests {
         assert!(!bmc.power().unwrap());
         assert_eq!(bmc.asked(), ["power=0"]);
         assert!(!bmc.exited());
+    }
+
+    /// What the installer does to it from inside, done from outside: all that it can keep is kept.
+    #[test]
+    fn it_can_be_set_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let bmc = Bmc::start(folder).unwrap();
+        let factory = Password::parse(Bmc::FACTORY).unwrap();
+        let mut session = Session::open(&bmc.address(), Bmc::FACTORY, &factory).unwrap();
+        let settings = roles::wiring::BmcSettings {
+            address: Some("192.0.2.111/24".into()),
+            gateway: Some("192.0.2.1".into()),
+            vlan: Some(10),
+            mode: None,
+            user: Some("rackwright".into()),
+        };
+        let wanted = Wanted::parse(&settings).unwrap();
+        let password = Password::parse("correct horse ba").unwrap();
+        let (now, difference) =
+            apply::look(&mut session, &wanted, Some(&password), Way::InBand).unwrap();
+        firmware::bmc::apply(
+            &mut session,
+            now.channel,
+            &difference,
+            Some(&password),
+            Way::Lan,
+            &mut |_| {},
+        )
+        .unwrap();
+        let mut session = Session::open(&bmc.address(), "rackwright", &password).unwrap();
+        let (_, left) = apply::look(&mut session, &wanted, Some(&password), Way::Lan).unwrap();
+        assert!(left.is_none(), "{left:?}");
     }
 }

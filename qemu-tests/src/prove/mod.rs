@@ -3,6 +3,7 @@
 mod disks;
 mod fast;
 mod machines;
+mod management;
 mod paths;
 mod refusals;
 mod report;
