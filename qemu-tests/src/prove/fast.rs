@@ -40,6 +40,21 @@ pub(super) fn tests() -> Vec<Test> {
             run: || cargo(&["test", "--workspace", "--no-fail-fast"]).map(|text| passed(&text)),
         },
         Test {
+            name: "namespaces",
+            run: || {
+                let words = [
+                    "test",
+                    "--package",
+                    "preflight",
+                    "--test",
+                    "live",
+                    "--",
+                    "--ignored",
+                ];
+                cargo(&words).map(|text| passed(&text))
+            },
+        },
+        Test {
             name: "daemons",
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
