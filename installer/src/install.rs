@@ -57,11 +57,10 @@ pub fn run(system: &dyn System, network: &dyn Network) -> u8 {
                 ));
             }
         }
-        Outcome::Refused => {
-            consoles.say("nothing was written; this system stays up and can be logged in to")
-        }
+        Outcome::Refused => consoles
+            .say("nothing was written; this system stays up, with a root shell on every console"),
         Outcome::Failed | Outcome::Cancelled => {
-            consoles.say("the install is INCOMPLETE; this system stays up and can be logged in to");
+            consoles.say("the install is INCOMPLETE; this system stays up, with a root shell on every console");
         }
     }
     apply::code(outcome)

@@ -128,20 +128,13 @@ fn survey(
     let mut allowed = options.destroy.clone();
     allowed.extend(node.storage.destroy.iter().cloned());
     let plan = plan::repair::make(&recorded.plan, &folder.role, &node, &inventory, &allowed)?;
-    let facts = survey::boot_facts(system)?;
-    let context = Context {
+    let context = Context::new(
         inventory,
-        node_file: text,
-        permit: None,
-        role: recorded.install.role,
-        version: recorded.install.version,
-        root_device: facts
-            .map(|facts| facts.root_device)
-            .unwrap_or_default()
-            .into(),
-        kernel: run::context::KERNEL.into(),
-        initrd: run::context::INITRD.into(),
-    };
+        text,
+        recorded.install.role,
+        recorded.install.version,
+        survey::root_device(survey::boot_facts(system)?),
+    );
     Ok(Survey {
         plan,
         context,

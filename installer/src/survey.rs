@@ -1,7 +1,7 @@
 //! Node file, role, inventory and image in, plan and context out: the same for `plan`, `apply` and `install`.
 
 use anyhow::{Context as _, bail};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use firmware::{Finding, Inventory};
 use plan::{Choices, Plan, RootImage, Seed};
 use roles::{NodeFile, folder::RoleSet};
@@ -39,6 +39,14 @@ pub fn boot_facts(system: &dyn System) -> anyhow::Result<Option<BootFacts>> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Block device of the running root image; empty outside of a Rackwright system.
+pub fn root_device(facts: Option<BootFacts>) -> Utf8PathBuf {
+    facts
+        .map(|facts| facts.root_device)
+        .unwrap_or_default()
+        .into()
 }
 
 /// Collects and plans. `tell` gets a line when it has to wait.
@@ -98,19 +106,13 @@ pub fn survey(
             tell(&line);
         }
     })?;
-    let context = Context {
+    let context = Context::new(
         inventory,
-        node_file: text.text,
-        permit: None,
-        role: node.role.clone(),
-        version: image.version,
-        root_device: facts
-            .map(|facts| facts.root_device)
-            .unwrap_or_default()
-            .into(),
-        kernel: run::context::KERNEL.into(),
-        initrd: run::context::INITRD.into(),
-    };
+        text.text,
+        node.role.clone(),
+        image.version,
+        root_device(facts),
+    );
     Ok(Survey {
         plan,
         context,

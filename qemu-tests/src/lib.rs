@@ -12,3 +12,4 @@ pub mod machines;
 pub mod node;
 pub mod prove;
 pub mod scenario;
+pub mod switch;

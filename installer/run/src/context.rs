@@ -25,6 +25,29 @@ pub struct Context {
     pub initrd: Utf8PathBuf,
 }
 
+impl Context {
+    /// For a plan that a person confirms, with the kernel and initrd of the live system.
+    #[must_use]
+    pub fn new(
+        inventory: Inventory,
+        node_file: String,
+        role: String,
+        version: String,
+        root_device: Utf8PathBuf,
+    ) -> Self {
+        Self {
+            inventory,
+            node_file,
+            permit: None,
+            role,
+            version,
+            root_device,
+            kernel: KERNEL.into(),
+            initrd: INITRD.into(),
+        }
+    }
+}
+
 /// Where the live system keeps the kernel it was booted with.
 pub const KERNEL: &str = "/run/rackwright/boot/vmlinuz";
 /// Where the live system keeps its initrd.

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use anyhow::Context as _;
+use anyhow::ensure;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::clock::{Figure, time};
@@ -12,6 +12,9 @@ use crate::clock::{Figure, time};
 /// Packages mkosi and the tool root need to work.
 const TOOLS: &str = "mkosi,systemd,systemd-repart,systemd-boot-efi,squashfs-tools,mmdebstrap,debian-archive-keyring,\
                      dpkg,zstd,cpio,kmod,bubblewrap,ca-certificates,e2fsprogs,dosfstools,mtools,uidmap,util-linux";
+
+/// What mkosi makes its image bootable with, beside the packages of our image (which has GRUB).
+const BOOT_LOADER: [&str; 2] = ["systemd-boot", "systemd-boot-efi"];
 
 /// The rivals' workshop: a trixie root that holds their tools.
 pub struct Workshop {
@@ -116,22 +119,23 @@ impl Workshop {
                  [Output]\nFormat=disk\nOutputDirectory=/mkosi/out\n\n\
                  [Content]\nBootable=yes\nWithDocs=no\nPackages={}\n\n\
                  [Build]\nIncremental=yes\nCacheDirectory=/mkosi/cache\n",
-                self.packages.join("\n  ")
+                self.packages
+                    .iter()
+                    .map(String::as_str)
+                    .chain(BOOT_LOADER)
+                    .collect::<Vec<_>>()
+                    .join("\n  ")
             ),
         )?;
-        // mkosi 25 adds a debug archive by default, which most mirrors lack; use what mmdebstrap wrote for the tool root.
+        // mkosi 25 adds a debug archive by default, which most mirrors lack; use what mmdebstrap wrote for the tool root,
+        // security updates included: our kernel may come from there.
         let list = fs_err::read_to_string(self.root.join("etc/apt/sources.list"))?;
-        let uri = list
-            .lines()
-            .find_map(|line| line.strip_prefix("deb ")?.split_whitespace().next())
-            .context("the tool root's sources.list names no mirror")?;
-        fs_err::write(
-            sources.join("mkosi.sources"),
-            format!(
-                "Types: deb\nURIs: {uri}\nSuites: trixie trixie-updates\nComponents: main contrib\n\
-                 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-            ),
-        )?;
+        let stanzas: Vec<String> = list.lines().filter_map(stanza).collect();
+        ensure!(
+            !stanzas.is_empty(),
+            "the tool root's sources.list names no mirror:\n{list}"
+        );
+        fs_err::write(sources.join("mkosi.sources"), stanzas.join("\n"))?;
         Ok(())
     }
 
@@ -148,4 +152,15 @@ impl Workshop {
         figure.bytes = Some(fs_err::metadata(self.root.join(result))?.len());
         Ok(figure)
     }
+}
+
+/// A line of `sources.list` in deb822 form, as mkosi wants it.
+fn stanza(line: &str) -> Option<String> {
+    let mut words = line.strip_prefix("deb ")?.split_whitespace();
+    let (uri, suite) = (words.next()?, words.next()?);
+    let components = words.collect::<Vec<_>>().join(" ");
+    Some(format!(
+        "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: {components}\n\
+         Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    ))
 }

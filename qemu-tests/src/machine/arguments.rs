@@ -318,7 +318,10 @@ fn device(disk: &Disk, place: &str, path: u64) -> String {
             wwn + 1 + path,
             path + 1,
         ),
-        Attachment::Nvme => format!("nvme,drive={name},serial={serial}"),
+        Attachment::Nvme => format!(
+            "nvme,drive={name},serial={serial},smart_critical_warning={}",
+            disk.warning
+        ),
         Attachment::Virtio => format!("virtio-blk-pci,drive={name},serial={serial}"),
     }
 }

@@ -19,6 +19,8 @@ pub struct Disk {
     pub wwn: u64,
     /// Spinning or not.
     pub rotation: Rotation,
+    /// Critical warning in the health log of an NVMe disk; 0 for none, and for all others.
+    pub warning: u8,
 }
 
 /// How a disk is attached.
@@ -77,6 +79,7 @@ impl Disk {
             serial: serial.to_owned(),
             wwn,
             rotation,
+            warning: 0,
         }
     }
 

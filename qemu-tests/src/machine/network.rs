@@ -1,5 +1,7 @@
 //! Network ports of a simulated machine.
 
+use std::net::SocketAddr;
+
 /// One port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nic {
@@ -31,10 +33,10 @@ pub enum Network {
         /// network.
         open: bool,
     },
-    /// A segment shared by all machines with the same port number (multicast on the loopback interface).
-    Segment {
-        /// UDP port.
-        port: u16,
+    /// A port of a [`Switch`](crate::switch::Switch).
+    Switch {
+        /// Where the port listens.
+        port: SocketAddr,
     },
     /// A switch with nobody else on it.
     Nothing,
@@ -50,9 +52,7 @@ impl Nic {
                     .unwrap_or_default();
                 format!("user,id=net{index},restrict={restrict}{forward}")
             }
-            Network::Segment { port } => {
-                format!("socket,id=net{index},mcast=230.0.0.1:{port},localaddr=127.0.0.1")
-            }
+            Network::Switch { port } => format!("socket,id=net{index},connect={port}"),
             // A hub without a second port never takes a packet, and the guest's transmit queue hangs ("NETDEV
             // WATCHDOG"); a NAT that answers nobody takes them all.
             Network::Nothing => format!("user,id=net{index},restrict=on,ipv6=off,net=192.0.2.0/24"),

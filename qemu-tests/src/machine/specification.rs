@@ -116,6 +116,13 @@ impl Builder {
         self
     }
 
+    /// Takes all network ports out.
+    #[must_use]
+    pub fn without_nics(mut self) -> Self {
+        self.specification.nics.clear();
+        self
+    }
+
     /// Adds a network port.
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {

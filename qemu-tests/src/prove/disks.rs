@@ -1,6 +1,5 @@
 //! What happens to disks: pulled, failing, swapped, full of somebody else's data, power gone between any two steps.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -10,7 +9,7 @@ use super::machines::{BIOS_USB, Test, UEFI_USB, finish};
 use crate::images::Image;
 use crate::machine::{Attachment, Boot, Builder, Firmware, Patience, Running, device_id};
 use crate::node;
-use crate::scenario::{Site, refuses};
+use crate::scenario::{Site, refuses, type_in};
 
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
@@ -109,14 +108,7 @@ fn errors(test: &Test, image: &Image) -> anyhow::Result<()> {
 /// Real labels, made by the real tools in the live system: arrays of every metadata version are wiped, a firmware RAID
 /// member is refused until the node file names it.
 fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let permit = |file: &mut roles::NodeFile| file.permit = None;
-    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, permit)?;
-    let boot = site.medium_boot();
-    let mut running = site.machine.boot(&boot)?;
-    let refused = running.wait_for("refusal without permit", Patience::BOOT, |event| {
-        matches!(event, Event::Ended { .. }).then_some(())
-    });
-    site.explain(refused, &mut running)?;
+    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
     let disks = "/dev/disk/by-id/wwn-0x5000c5006b000000 /dev/disk/by-id/wwn-0x5000c5006b000004";
     let partitions = disks
         .split(' ')
@@ -138,17 +130,25 @@ fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
         );
     }
     script += "udevadm settle; mkfs.ext4 -q -L old /dev/md/old0; sync";
-    type_in(&mut running, &script)?;
-    // Pulling the plug leaves the arrays as running ones of a machine that died.
-    running.kill();
-    drop(running);
-
-    site.node.permit = node::node_file(test.role, "permit-labels", "").permit;
-    let text = node::text(&site.node)?;
-    site.write_node_file(&text)?;
+    in_live_system(&mut site, &script)?;
+    permit(&mut site, "permit-labels", None)?;
     finish(&mut site).context("install over arrays of metadata 0.90, 1.0 and 1.2")?;
 
     // The same disks as members of a firmware RAID.
+    let script = format!(
+        "set -eu; export IMSM_NO_PLATFORM=1; for disk in {disks}; do wipefs --all --quiet $disk-part* $disk; done; \
+         udevadm settle; \
+         mdadm --create /dev/md/imsm0 --run --metadata=imsm --raid-devices=2 {disks}; \
+         mdadm --create /dev/md/vol0 --run --level=1 --raid-devices=2 /dev/md/imsm0; udevadm settle; sync"
+    );
+    in_live_system(&mut site, &script)?;
+    permit(&mut site, "permit-imsm", None)?;
+    refuses(&mut site, &["firmware or hardware RAID", "destroy"])
+}
+
+/// Runs a script in the live system, which waits because nobody permits anything, and pulls the plug: arrays are left as
+/// those of a machine that died.
+fn in_live_system(site: &mut Site, script: &str) -> anyhow::Result<()> {
     site.node.permit = None;
     let text = node::text(&site.node)?;
     site.write_node_file(&text)?;
@@ -158,45 +158,10 @@ fn foreign_labels(test: &Test, image: &Image) -> anyhow::Result<()> {
         matches!(event, Event::Ended { .. }).then_some(())
     });
     site.explain(refused, &mut running)?;
-    let script = format!(
-        "set -eu; export IMSM_NO_PLATFORM=1; for disk in {disks}; do wipefs --all --quiet $disk-part* $disk; done; \
-         udevadm settle; \
-         mdadm --create /dev/md/imsm0 --run --metadata=imsm --raid-devices=2 {disks}; \
-         mdadm --create /dev/md/vol0 --run --level=1 --raid-devices=2 /dev/md/imsm0; udevadm settle; sync"
-    );
-    type_in(&mut running, &script)?;
+    let typed = type_in(&mut running, script).map(drop);
+    site.explain(typed, &mut running)?;
     running.kill();
-    drop(running);
-    site.node.permit = node::node_file(test.role, "permit-imsm", "").permit;
-    let text = node::text(&site.node)?;
-    site.write_node_file(&text)?;
-    refuses(&mut site, &["firmware or hardware RAID", "destroy"])
-}
-
-/// Types a script at the root shell that the live system has on its consoles, as a technician would, and waits for its end.
-fn type_in(running: &mut Running, script: &str) -> anyhow::Result<()> {
-    // In two pieces, so that the echo of what is typed is not taken for the answer.
-    const END: &str = "script-ended-with-";
-    let mut line = std::os::unix::net::UnixStream::connect(running.serial(1))?;
-    let start = std::time::Instant::now();
-    line.write_all(format!("\n( {script} ); echo script-ended-''with-$?.\n").as_bytes())?;
-    loop {
-        let console = running.console(1);
-        if let Some((_, rest)) = console.rsplit_once(END)
-            && let Some((code, _)) = rest.split_once('.')
-        {
-            let said = console
-                .get(console.len().saturating_sub(2000)..)
-                .unwrap_or(&console);
-            ensure!(code == "0", "the script ended with {code}:\n{said}");
-            return Ok(());
-        }
-        ensure!(
-            running.is_on() && start.elapsed() < Duration::from_secs(300),
-            "the shell on the second serial line did not answer:\n{console}"
-        );
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    Ok(())
 }
 
 /// Runs a script as root in a running system.
@@ -265,13 +230,7 @@ fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
     let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
     finish(&mut site)?;
     site.machine.replace_disk("os1")?;
-    let mut permit = node::node_file(test.role, "permit-repair", "").permit;
-    if let Some(permit) = &mut permit {
-        permit.task = Some("repair".to_owned());
-    }
-    site.node.permit = permit;
-    let text = node::text(&site.node)?;
-    site.write_node_file(&text)?;
+    permit(&mut site, "permit-repair", Some("repair"))?;
     site.install(&mut |_| {}).context("repair")?;
     let (mut running, _status) = site
         .start(&Boot::default(), &mut |_| {})
@@ -289,17 +248,21 @@ fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
         .context("the new disk alone")
 }
 
-/// A pool with a file in it: found again at the second boot, refused to another node, kept by `data = "keep"`.
+/// A file in the pool.
+const LETTER: &str = "/var/srv/export/mail/letter";
+
+/// A pool with a file in it: found again at the second boot, mended after a disk was replaced, refused to another node,
+/// kept by `data = "keep"`.
 fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
-    const FILE: &str = "/var/srv/export/mail/letter";
     let fewer = |mut machine: Builder| {
         for index in 4..16 {
             machine = machine.without(&format!("data{index}"));
         }
         machine
     };
+    let data = super::machines::data_disks(4)?;
     let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
-        file.disks.extend(super::machines::data_disks(4));
+        file.disks.push(data)
     })?;
     finish(&mut site)?;
     let (mut running, _status) = site
@@ -308,35 +271,69 @@ fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
     let guid = run_in(
         &site,
         &mut running,
-        &format!("echo dear reader > {FILE}; sync; zpool get -H -o value guid tank"),
+        &format!("echo dear reader > {LETTER}; sync; zpool get -H -o value guid tank"),
     )?;
     let live = run_in(&site, &mut running, "rackwright-installer inventory --json")?;
     super::shape::same_as_fixture(&live, "storage")?;
     running.kill();
     drop(running);
 
+    data_disk_replaced(&mut site).context("a data disk was replaced")?;
+
     // Another node's install must not take it.
     let own = site.node.clone();
     site.node.node = "storage-9".to_owned();
-    site.node.permit = node::node_file(test.role, "permit-other", "").permit;
-    let text = node::text(&site.node)?;
-    site.write_node_file(&text)?;
+    permit(&mut site, "permit-other", None)?;
     refuses(&mut site, &[guid.trim(), "tank"]).context("another node's install")?;
 
     // The node itself, with its data kept.
     site.node = own;
     site.node.storage.data = Some("keep".to_owned());
-    site.node.permit = node::node_file(test.role, "permit-keep", "").permit;
-    let text = node::text(&site.node)?;
-    site.write_node_file(&text)?;
+    permit(&mut site, "permit-keep", None)?;
     site.install(&mut |_| {})
         .context("install with the data kept")?;
     for boot in ["first", "second"] {
         let (mut running, _status) = site
             .start(&Boot::default(), &mut |_| {})
             .with_context(|| format!("{boot} boot with the kept pool"))?;
-        let text = run_in(&site, &mut running, &format!("cat {FILE}; sync"))?;
-        ensure!(text == "dear reader\n", "the letter reads `{text}`");
+        read_letter(&site, &mut running)?;
     }
     Ok(())
+}
+
+/// A blank disk in the bay of a dead one: the medium's repair puts it into the pool, which is whole afterwards.
+fn data_disk_replaced(site: &mut Site) -> anyhow::Result<()> {
+    site.machine.replace_disk("data1")?;
+    permit(site, "permit-repair", Some("repair"))?;
+    site.install(&mut |_| {}).context("repair")?;
+    let (mut running, _status) = site
+        .start(&Boot::default(), &mut |_| {})
+        .context("first boot after the repair")?;
+    let status = run_in(
+        site,
+        &mut running,
+        "zpool wait -t resilver,replace tank; zpool status tank",
+    )?;
+    ensure!(
+        status.contains("state: ONLINE") && !status.contains("replacing"),
+        "the pool is not whole:\n{status}"
+    );
+    read_letter(site, &mut running)
+}
+
+fn read_letter(site: &Site, running: &mut Running) -> anyhow::Result<()> {
+    let text = run_in(site, running, &format!("cat {LETTER}; sync"))?;
+    ensure!(text == "dear reader\n", "the letter reads `{text}`");
+    Ok(())
+}
+
+/// Writes the node file with a new permit, for an install or another task.
+fn permit(site: &mut Site, id: &str, task: Option<&str>) -> anyhow::Result<()> {
+    let mut permit = node::node_file(&site.role, id, "").permit;
+    if let Some(permit) = &mut permit {
+        permit.task = task.map(str::to_owned);
+    }
+    site.node.permit = permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)
 }

@@ -7,10 +7,7 @@ use roles::selector::{Selector, Transport};
 
 use crate::images::Image;
 use crate::machine::{Attachment, Boot, Disk, Firmware, MediumKind};
-use crate::node;
-use crate::scenario::{
-    Case, NodePlace, Site, check_status, interrupt, pxe, refuses, spent_permit, truncated_medium,
-};
+use crate::scenario::{Case, NodePlace, Site, check_status, interrupt, pxe, spent_permit};
 
 /// A test on a simulated server.
 pub(super) struct Test {
@@ -126,51 +123,10 @@ pub(super) fn tests() -> Vec<Test> {
         test("install::lb-network", "lb", |test, image| {
             pxe(test.role, image)
         }),
-        test("refuse::typo", "control", typo),
-        test("refuse::missing-disk", "control", |test, image| {
-            let mut site = Site::new(
-                test.role,
-                image,
-                BIOS_USB,
-                |machine| machine.without("os1"),
-                |_| {},
-            )?;
-            refuses(&mut site, &["BTWL34567800240NGN"])
-        }),
-        test("refuse::two-candidates", "control", |test, image| {
-            let more = |machine: crate::machine::Builder| {
-                machine.disk(Disk::sata(
-                    "os2",
-                    "INTEL SSDSC2BB240G4",
-                    "BTWL34567802240NGN",
-                    0x5001_5178_f363_0002,
-                    240_057_409_536,
-                    crate::machine::Rotation::Solid,
-                ))
-            };
-            let mut site = Site::new(test.role, image, BIOS_USB, more, |_| {})?;
-            refuses(
-                &mut site,
-                &[
-                    "BTWL34567800240NGN",
-                    "BTWL34567801240NGN",
-                    "BTWL34567802240NGN",
-                ],
-            )
-        }),
-        test("refuse::disk-too-small", "control", |test, image| {
-            let small = |machine: crate::machine::Builder| {
-                machine.change("os1", |disk| disk.size = 160_041_885_696)
-            };
-            let mut site = Site::new(test.role, image, BIOS_USB, small, |_| {})?;
-            refuses(&mut site, &["BTWL34567801240NGN"])
-        }),
-        test("refuse::truncated-medium", "control", |test, image| {
-            let mut site = Site::new(test.role, image, BIOS_USB, |machine| machine, |_| {})?;
-            truncated_medium(&mut site)
-        }),
     ];
     tests.extend(super::disks::tests());
+    tests.extend(super::refusals::tests());
+    tests.extend(super::wiring::tests());
     tests
 }
 
@@ -215,20 +171,22 @@ fn full_chassis(test: &Test, image: &Image) -> anyhow::Result<()> {
         }
         machine
     };
+    let data = data_disks(36)?;
     let mut site = Site::new(test.role, image, UEFI_USB, more, |file| {
-        file.disks.extend(data_disks(36));
+        file.disks.push(data)
     })?;
     finish(&mut site)
 }
 
 /// The storage role's data group with another number of disks.
-pub(super) fn data_disks(count: u32) -> Option<DiskNeed> {
-    let set = roles::folder::read(&crate::images::workspace().join("roles")).ok()?;
-    let role = &set.roles.get("storage")?.role;
+pub(super) fn data_disks(count: u32) -> anyhow::Result<DiskNeed> {
+    let set = roles::folder::read(&crate::images::workspace().join("roles"))?;
+    let role = &set.roles.get("storage").context("no role `storage`")?.role;
     let mut need = role
         .disks
         .iter()
-        .find(|need| need.purpose == Purpose::Data)?
+        .find(|need| need.purpose == Purpose::Data)
+        .context("role `storage` has no data disks")?
         .clone();
     need.count = count;
     need.select = vec![Selector {
@@ -237,24 +195,7 @@ pub(super) fn data_disks(count: u32) -> Option<DiskNeed> {
         transport: vec![Transport::Sas],
         ..Selector::default()
     }];
-    Some(need)
-}
-
-/// A mistyped key is named with its line and column, before anything is looked at.
-fn typo(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let mut site = Site::new(test.role, image, BIOS_USB, |machine| machine, |_| {})?;
-    let text = node::text(&site.node)?;
-    let wrong = text.replacen("initial_sync", "inital_sync", 1);
-    let line = wrong
-        .lines()
-        .position(|line| line.starts_with("inital_sync"))
-        .context("no key to mistype")?
-        + 1;
-    site.write_node_file(&wrong)?;
-    refuses(
-        &mut site,
-        &["inital_sync", "initial_sync", &format!(":{line}:1")],
-    )
+    Ok(need)
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@ mod disks;
 mod fast;
 mod machines;
 mod paths;
+mod refusals;
 mod report;
 mod shape;
+mod wiring;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -67,6 +67,23 @@ pub fn refuses(site: &mut Site, words: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Boots the install medium, which must come to a plan; the plug is pulled then.
+///
+/// # Errors
+/// If it refuses.
+pub fn plans(site: &mut Site) -> anyhow::Result<()> {
+    let boot = site.medium_boot();
+    let mut running = site.machine.boot(&boot)?;
+    let planned = running.wait_for("a plan", Patience::BOOT, |event| match event {
+        Event::Planned { .. } => Some(Ok(())),
+        Event::Ended { message, .. } => Some(Err(message.clone())),
+        _ => None,
+    });
+    let planned = site.explain(planned, &mut running)?;
+    running.kill();
+    planned.map_err(|message| anyhow::anyhow!("it was to make a plan, but it ended: {message}"))
+}
+
 /// The medium of an installed machine, booted again with the same permit.
 ///
 /// # Errors

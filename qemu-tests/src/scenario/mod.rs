@@ -4,7 +4,9 @@ mod faults;
 mod http;
 mod pxe;
 mod site;
+mod typing;
 
-pub use faults::{interrupt, refuses, spent_permit, truncated_medium};
+pub use faults::{interrupt, plans, refuses, spent_permit, truncated_medium};
 pub use pxe::pxe;
 pub use site::{Case, NodePlace, Site, Timings, check_status};
+pub use typing::type_in;
