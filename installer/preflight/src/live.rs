@@ -65,6 +65,7 @@ pub fn measure(
         depth,
     };
     let legs = asking.legs();
+    asking.settle(&legs);
     let networks = asking.networks();
     let addresses = asking.addresses();
     let (paths, not_asked) = paths::ask(&asking);
@@ -160,6 +161,29 @@ impl Asking<'_> {
             .networks
             .iter()
             .filter_map(|network| Some((network, network.interface()?)))
+    }
+
+    /// Shortly after a boot bonds and VLANs are still in the making, and LACP needs seconds; without a link below there is
+    /// nothing to wait for.
+    fn settle(&self, legs: &[Leg]) {
+        let linked = |network: &Planned| {
+            let ports = self.node.legs(network);
+            ports.is_empty()
+                || ports.iter().any(|port| {
+                    legs.iter()
+                        .any(|leg| leg.name == port.name && leg.carrier == Some(true))
+                })
+        };
+        let waited_for: Vec<String> = self
+            .named()
+            .filter(|(network, _)| linked(network))
+            .map(|(_, interface)| interface)
+            .collect();
+        self.wait(self.depth.link, || {
+            waited_for
+                .iter()
+                .all(|interface| self.carrier(interface) == Some(true))
+        });
     }
 
     fn networks(&self) -> Vec<NetworkState> {
