@@ -139,6 +139,7 @@ fn machine() -> Simulated {
         if name != "eno1" {
             file(net(name, "bonding_slave/mii_status"), "up");
             file(net(name, "bonding_slave/ad_aggregator_id"), "1");
+            file(net(name, "bonding_slave/ad_partner_oper_port_state"), "63");
         }
     }
     for (name, mtu) in [
@@ -201,6 +202,16 @@ fn everything_is_right() {
             "ip link set dev ens2d1 up"
         ]
     );
+    // Every VLAN of the bond has its witnesses: one may be missing on one leg's switch port only.
+    assert_eq!(
+        measured.bonds[0].pulls[0].before,
+        [
+            "st2 in cluster",
+            "app1 in cluster",
+            "st2 in storage",
+            "app1 in storage"
+        ]
+    );
     // What is measured can be saved and judged elsewhere.
     let saved = serde_json::to_string(&measured).unwrap();
     assert_eq!(serde_json::from_str::<Measured>(&saved).unwrap(), measured);
@@ -245,7 +256,7 @@ fn the_first_machine_of_a_rack_is_not_held_up() {
 fn a_wrong_mtu_on_the_way_is_found() {
     let machine = machine();
     machine.answer(
-        "ping -n -c 3 -i 0.3 -W 1 -M do -I storage0 -s 8972 10.77.40.42",
+        "ping -n -c 3 -i 0.3 -W 2 -M do -I storage0 -s 8972 10.77.40.42",
         Err("ping: local error: message too long, mtu=1500"),
     );
     let findings = judge(&node(), &measured(&machine, &wires()));
@@ -261,7 +272,7 @@ fn a_wrong_mtu_on_the_way_is_found() {
 fn a_gateway_of_small_packets_only_warns() {
     let machine = machine();
     machine.answer(
-        "ping -n -c 3 -i 0.3 -W 1 -M do -I mgmt0 -s 1472 10.77.10.1",
+        "ping -n -c 3 -i 0.3 -W 2 -M do -I mgmt0 -s 1472 10.77.10.1",
         Err(""),
     );
     let findings = judge(&node(), &measured(&machine, &wires()));

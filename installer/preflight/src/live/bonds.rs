@@ -9,8 +9,12 @@ use crate::measured::{BondState, LegState, Path, Pull};
 use super::paths::{SETTLE, answers};
 use super::{Asking, PATIENCE};
 
-/// Peers that are asked while a leg is away: enough to notice, few enough to be quick.
-const WITNESSES: usize = 3;
+/// Peers of each network that are asked while a leg is away: enough to notice, few enough to be quick.
+const WITNESSES: usize = 2;
+
+/// How long the way round may take to be found: an adapter that keeps its light on leaves it to LACP, which gives a silent
+/// leg up after 3 s (IEEE 802.1AX clause 6.4.1.6, `Short_Timeout_Time`).
+const DIVERSION: Duration = Duration::from_secs(8);
 
 /// How long a leg may take to come back: link training, the bond's delay, LACP.
 const RETURN: Duration = Duration::from_secs(20);
@@ -67,16 +71,18 @@ fn witnesses(asking: &Asking<'_>, bond: &str, paths: &[Path]) -> Vec<(String, St
         .networks_on(bond)
         .filter_map(|network| Some((network.name.as_str(), network.interface()?)))
         .collect();
-    paths
-        .iter()
-        .filter(|path| path.answers)
-        .filter_map(|path| {
-            let (_, interface) = over.iter().find(|(name, _)| *name == path.network)?;
-            let address = path.peer.address.parse().ok()?;
-            let name = format!("{} in {}", path.peer.name, path.network);
-            Some((name, interface.clone(), address))
+    over.iter()
+        .flat_map(|(network, interface)| {
+            let answering = paths.iter().filter(move |path| path.network == *network);
+            answering
+                .filter(|path| path.answers)
+                .filter_map(move |path| {
+                    let address = path.peer.address.parse().ok()?;
+                    let name = format!("{} in {network}", path.peer.name);
+                    Some((name, interface.clone(), address))
+                })
+                .take(WITNESSES)
         })
-        .take(WITNESSES)
         .collect()
 }
 
@@ -100,6 +106,34 @@ impl Drop for Away<'_, '_> {
     }
 }
 
+/// LACP: the partner is in step with this leg and sends and receives on it: bits 3 to 5 of its state (IEEE 802.1AX clause
+/// 6.4.2.3). Other modes have no such thing.
+fn is_used(asking: &Asking<'_>, leg: &Port) -> bool {
+    asking
+        .attribute(&leg.kernel_name, "bonding_slave/ad_partner_oper_port_state")
+        .and_then(|text| text.parse::<u8>().ok())
+        .is_some_and(|state| state & 0x38 == 0x38)
+}
+
+/// Asks until all have answered or [`DIVERSION`] has passed.
+fn who_answers(asking: &Asking<'_>, witnesses: &[(String, String, IpAddr)]) -> Vec<String> {
+    let start = asking.system.now();
+    let mut silent: Vec<&(String, String, IpAddr)> = witnesses.iter().collect();
+    loop {
+        silent.retain(|(_, interface, address)| answers(asking, interface, *address, 56).is_err());
+        let passed = asking.system.now().saturating_sub(start);
+        if silent.is_empty() || passed >= DIVERSION {
+            break;
+        }
+        asking.system.sleep(Duration::from_millis(200));
+    }
+    witnesses
+        .iter()
+        .filter(|witness| !silent.contains(witness))
+        .map(|(name, ..)| name.clone())
+        .collect()
+}
+
 fn pull(
     asking: &Asking<'_>,
     bond: &str,
@@ -111,18 +145,18 @@ fn pull(
         before: witnesses.iter().map(|(name, ..)| name.clone()).collect(),
         ..Pull::default()
     };
+    let was_used = is_used(asking, leg);
     {
         let _away = Away::take(asking, &leg.kernel_name);
         asking.system.sleep(SETTLE);
         pull.link_kept = asking.wait(PATIENCE, || asking.carrier(bond) == Some(true));
-        for (name, interface, address) in witnesses {
-            if answers(asking, interface, *address, 56).is_ok() {
-                pull.without.push(name.clone());
-            }
-        }
+        pull.without = who_answers(asking, witnesses);
     }
     pull.restored = asking.wait(RETURN, || of_leg(asking, leg).up);
     // The switch must have taken it back before the next one goes.
     asking.system.sleep(SETTLE);
+    if was_used {
+        asking.wait(RETURN, || is_used(asking, leg));
+    }
     pull
 }

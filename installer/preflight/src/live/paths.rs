@@ -97,7 +97,7 @@ pub(super) fn answers(
 ) -> Result<(), Option<u32>> {
     let command = Command::new("ping")
         // `-M do`: not to be fragmented, not even here (ping(8)).
-        .args(["-n", "-c", "3", "-i", "0.3", "-W", "1", "-M", "do"])
+        .args(["-n", "-c", "3", "-i", "0.3", "-W", "2", "-M", "do"])
         .args(["-I", interface, "-s", &size.to_string()])
         .arg(address.to_string());
     match asking.system.run(&command.timeout(PATIENCE)) {
