@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use ::preflight::Depth;
 use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{SigSet, Signal};
@@ -105,12 +104,7 @@ fn prepare(
         Some(survey) => survey,
         None => {
             let mut survey = survey::survey(system, &sources, &mut tell)?;
-            let inventory = &survey.context.inventory;
-            let depth = Depth::default();
-            let found =
-                preflight::check(system, network, &survey.node, inventory, depth, &mut tell)?;
-            // Before anything is verified with it, and before file systems and certificates get dates.
-            preflight::step_clock(system, network, &found.measured, &mut tell);
+            let found = preflight::before_install(system, network, &survey, &mut tell)?;
             record(system, "preflight.json", &found.measured);
             survey.findings.extend(found.findings);
             survey

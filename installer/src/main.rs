@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Task::Inventory(options) => inventory::run(&Live, &options, json),
         Task::Locate(options) => locate::run(&Live, &options),
         Task::Plan(options) => plan::run(&Live, &options, json),
-        Task::Apply(options) => apply::run(&Live, &options, json),
+        Task::Apply(options) => apply::run(&Live, &Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),
         Task::Install => Ok(install::run(&Live, &Live)),
         Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),

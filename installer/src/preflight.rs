@@ -7,7 +7,12 @@ use preflight::{Depth, Measured};
 use roles::NodeFile;
 use system::{Command, Network, System};
 
-use crate::{REFUSED, arguments::Preflight, findings, inventory, output, survey};
+use crate::{
+    REFUSED,
+    arguments::Preflight,
+    findings, inventory, output,
+    survey::{self, Survey},
+};
 
 /// What came out.
 pub struct Checked {
@@ -71,9 +76,24 @@ pub fn check(
     Ok(Checked { measured, findings })
 }
 
+/// As an install does it: legs are pulled, and a wrong clock is set before anything is verified with it and before file systems
+/// get dates.
+pub fn before_install(
+    system: &dyn System,
+    network: &dyn Network,
+    survey: &Survey,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Checked> {
+    let inventory = &survey.context.inventory;
+    let depth = Depth::default();
+    let checked = check(system, network, &survey.node, inventory, depth, tell)?;
+    step_clock(system, network, &checked.measured, tell);
+    Ok(checked)
+}
+
 /// Steps this machine's clock to what the time servers say, and writes the hardware clock in UTC. A clock that cannot be set
 /// stops nothing: the running system has chrony.
-pub fn step_clock(
+fn step_clock(
     system: &dyn System,
     network: &dyn Network,
     measured: &Measured,
