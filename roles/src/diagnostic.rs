@@ -4,11 +4,22 @@ use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// It can, but its owner should know.
+    Warning,
+}
+
 /// One thing that is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// `syntax`, `unknown-key`, `missing-key`, `wrong-type`, `bad-value`, `conflict`.
+    /// `syntax`, `unknown-key`, `missing-key`, `wrong-type`, `bad-value`, `conflict`, or a rule of the site file.
     pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// File name as the user gave it.
@@ -45,6 +56,8 @@ pub struct Diagnostics {
     file: String,
     /// The text, secrets blanked.
     source: String,
+    /// Where each line of it begins.
+    line_starts: Vec<usize>,
     /// In order of the text.
     items: Vec<Diagnostic>,
 }
@@ -68,9 +81,13 @@ impl Diagnostics {
     /// Nothing wrong yet.
     #[must_use]
     pub fn new(file: &str, source: &str) -> Self {
+        let line_starts = std::iter::once(0)
+            .chain(source.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
         Self {
             file: file.to_owned(),
             source: blank_secrets(source),
+            line_starts,
             items: Vec::new(),
         }
     }
@@ -96,15 +113,17 @@ impl Diagnostics {
     ) -> &mut Diagnostic {
         let end = span.end.min(self.source.len());
         let start = span.start.min(end);
-        let before = self.source.get(..start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.line_starts.partition_point(|at| *at <= start);
+        let line_start = self.line_starts.get(line - 1).copied().unwrap_or_default();
+        let before = self.source.get(line_start..start).unwrap_or_default();
         let diagnostic = Diagnostic {
             code,
+            severity: Severity::Error,
             message,
             file: self.file.clone(),
             span: start..end,
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line,
+            column: before.chars().count() + 1,
             label: None,
             hint: None,
         };
@@ -114,13 +133,21 @@ impl Diagnostics {
         &mut self.items[at]
     }
 
+    /// At least one of them is an error, not a warning.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.items
+            .iter()
+            .any(|item| item.severity == Severity::Error)
+    }
+
     /// The value, or everything that is wrong.
     ///
     /// # Errors
-    /// At least one diagnostic was pushed.
+    /// At least one error was pushed.
     pub fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
-            Some(value) if self.items.is_empty() => Ok(value),
+            Some(value) if !self.has_errors() => Ok(value),
             _ => Err(self),
         }
     }
@@ -142,7 +169,11 @@ impl Diagnostics {
             if let Some(label) = &item.label {
                 annotation = annotation.label(label.as_str());
             }
-            let mut group = Level::ERROR
+            let level = match item.severity {
+                Severity::Error => Level::ERROR,
+                Severity::Warning => Level::WARNING,
+            };
+            let mut group = level
                 .primary_title(item.message.as_str())
                 .id(item.code)
                 .element(

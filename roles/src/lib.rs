@@ -14,6 +14,7 @@ pub mod role;
 mod schema;
 pub mod selector;
 mod shape;
+pub mod site;
 pub mod wiring;
 
 pub use common::Common;
@@ -21,3 +22,4 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use folder::{RoleFolder, RoleSet};
 pub use node::NodeFile;
 pub use role::Role;
+pub use site::Site;

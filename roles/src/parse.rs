@@ -6,12 +6,13 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 use crate::{
-    Common, NodeFile, Role,
+    Common, NodeFile, Role, Site,
     check::{self, Checker},
     diagnostic::Diagnostics,
     folder::RoleSet,
     schema,
     shape::{self, Field},
+    site,
 };
 
 /// Reads a node file. With a [`RoleSet`] its role name is checked too.
@@ -44,12 +45,32 @@ pub fn common(file: &str, text: &str, templates: &[&str]) -> Result<Common, Diag
     })
 }
 
+/// Reads a site file. Warnings do not fail it; [`crate::site::check`] shows them too.
+///
+/// # Errors
+/// Everything that is wrong with the file, warnings included, in order of its text.
+pub fn site_file(file: &str, text: &str, roles: Option<&RoleSet>) -> Result<Site, Diagnostics> {
+    let (site, found) = site::check(file, text, roles);
+    found.into_result(site)
+}
+
 fn parse<T: DeserializeOwned>(
     file: &str,
     text: &str,
     fields: &[Field],
     rules: impl FnOnce(&T, &mut Checker<'_, '_>),
 ) -> Result<T, Diagnostics> {
+    let (value, found) = read(file, text, fields, rules);
+    found.into_result(value)
+}
+
+/// The value as far as the types can be filled, and everything that is to be said about the file.
+pub(crate) fn read<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    fields: &[Field],
+    rules: impl FnOnce(&T, &mut Checker<'_, '_>),
+) -> (Option<T>, Diagnostics) {
     let mut found = Diagnostics::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -68,7 +89,7 @@ fn parse<T: DeserializeOwned>(
             }
         }
         // After a syntax error the rest of the document is a guess: no further complaints about it.
-        return Err(found);
+        return (None, found);
     }
     shape::check_document(table.get_ref(), fields, &mut found);
     // Unknown keys do no harm to the types, so the rules can still be checked.
@@ -78,6 +99,7 @@ fn parse<T: DeserializeOwned>(
             let mut checker = Checker {
                 document: table.get_ref(),
                 found: &mut found,
+                within: String::new(),
             };
             rules(&parsed, &mut checker);
             value = Some(parsed);
@@ -91,7 +113,7 @@ fn parse<T: DeserializeOwned>(
         }
         Err(_) => {}
     }
-    found.into_result(value)
+    (value, found)
 }
 
 /// Place of a value in the text. `path` is dotted, list items by number: `networks.0.gateway`. A key that is absent

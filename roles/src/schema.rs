@@ -2,7 +2,7 @@
 
 use crate::shape::{Field, Shape, optional, required};
 
-const TEXTS: Shape = Shape::List(&Shape::Text);
+pub(crate) const TEXTS: Shape = Shape::List(&Shape::Text);
 const COUNT: Shape = Shape::Integer(0, 100_000);
 
 /// Keys of a node file.
@@ -206,7 +206,7 @@ const HEALTH: Shape = Shape::Tagged(
     ],
 );
 
-const DISK_NEED: &[Field] = &[
+pub(crate) const DISK_NEED: &[Field] = &[
     required(
         "purpose",
         Shape::Word(&["os", "data", "log", "cache", "special", "spare"]),

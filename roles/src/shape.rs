@@ -36,6 +36,20 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
     pub(crate) required: bool,
+    /// One line for people, and an example as TOML; both empty where the types' own words are enough.
+    pub(crate) says: &'static str,
+    pub(crate) example: &'static str,
+}
+
+impl Field {
+    /// The same key with its line of documentation and an example value.
+    pub(crate) const fn says(self, says: &'static str, example: &'static str) -> Self {
+        Self {
+            says,
+            example,
+            ..self
+        }
+    }
 }
 
 /// A key that must be there.
@@ -44,6 +58,8 @@ pub(crate) const fn required(name: &'static str, shape: Shape) -> Field {
         name,
         shape,
         required: true,
+        says: "",
+        example: "",
     }
 }
 
@@ -53,6 +69,8 @@ pub(crate) const fn optional(name: &'static str, shape: Shape) -> Field {
         name,
         shape,
         required: false,
+        says: "",
+        example: "",
     }
 }
 

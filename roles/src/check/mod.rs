@@ -8,10 +8,12 @@ mod pool;
 pub(crate) mod role;
 mod wiring;
 
+use std::ops::Range;
+
 use toml::de::DeTable;
 
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics},
+    diagnostic::{Diagnostic, Diagnostics, Severity},
     parse::span_of,
 };
 
@@ -19,19 +21,40 @@ use crate::{
 pub(crate) struct Checker<'a, 'i> {
     pub(crate) document: &'a DeTable<'i>,
     pub(crate) found: &'a mut Diagnostics,
+    /// What every path is below: empty, or a table with a dot at its end such as `nodes.3.`, so that the rules of node
+    /// files can judge what stands inside another file.
+    pub(crate) within: String,
 }
 
 impl Checker<'_, '_> {
+    fn span(&self, path: &str) -> Range<usize> {
+        span_of(self.document, &format!("{}{path}", self.within))
+    }
+
     /// A value that cannot be right by itself.
     pub(crate) fn bad(&mut self, path: &str, message: String) -> &mut Diagnostic {
-        self.found
-            .push("bad-value", span_of(self.document, path), message)
+        let span = self.span(path);
+        self.found.push("bad-value", span, message)
+    }
+
+    /// What a numbered rule has found.
+    pub(crate) fn rule(
+        &mut self,
+        id: &'static str,
+        severity: Severity,
+        path: &str,
+        message: String,
+    ) -> &mut Diagnostic {
+        let span = self.span(path);
+        let diagnostic = self.found.push(id, span, message);
+        diagnostic.severity = severity;
+        diagnostic
     }
 
     /// Values that cannot be right together.
     pub(crate) fn conflict(&mut self, path: &str, message: String) -> &mut Diagnostic {
-        self.found
-            .push("conflict", span_of(self.document, path), message)
+        let span = self.span(path);
+        self.found.push("conflict", span, message)
     }
 }
 

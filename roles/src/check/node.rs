@@ -77,7 +77,7 @@ pub(crate) fn check(node: &NodeFile, roles: Option<&RoleSet>, checker: &mut Chec
     }
 }
 
-fn check_access(access: &Access, checker: &mut Checker<'_, '_>) {
+pub(crate) fn check_access(access: &Access, checker: &mut Checker<'_, '_>) {
     if let Some(user) = &access.user {
         let plain = (1..=31).contains(&user.len())
             && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')

@@ -1,0 +1,907 @@
+//! The site file: the whole cluster as its owner describes it. Types only; [`super::schema`] knows the keys, and
+//! [`super::rules`] what is allowed between them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    node::{Access, Waiver},
+    role::DiskNeed,
+};
+
+/// One site file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// Format of this file, `1`.
+    pub format: u32,
+    /// Cluster name, RFC 1123 label.
+    pub name: String,
+    /// DNS domain of the machines.
+    pub domain: String,
+    /// Which of the reference's setups.
+    pub setup: Setup,
+    /// Mail users.
+    pub users: u64,
+    /// Size of one mailbox, such as `2 GB`; absent: capacity is not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
+    /// Choices between programs and ways.
+    #[serde(default)]
+    pub options: Options,
+    /// Who may log in, on every machine.
+    #[serde(default)]
+    pub access: Access,
+    /// Time servers outside the cluster.
+    #[serde(default)]
+    pub time: Servers,
+    /// Name servers outside the cluster.
+    #[serde(default)]
+    pub dns: Servers,
+    /// Ports of the firewall that are a choice.
+    #[serde(default)]
+    pub ports: Ports,
+    /// Places; empty: one without a name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<Place>,
+    /// Networks.
+    #[serde(default)]
+    pub networks: Vec<SiteNetwork>,
+    /// Addresses that move between machines.
+    #[serde(default)]
+    pub vips: Vec<Vip>,
+    /// Machines.
+    #[serde(default)]
+    pub nodes: Vec<SiteNode>,
+    /// MariaDB, in every setup.
+    #[serde(default)]
+    pub database: Database,
+    /// What only a Galera cluster has.
+    #[serde(default)]
+    pub galera: Galera,
+    /// Who takes over, and how it is made safe.
+    #[serde(default)]
+    pub failover: Failover,
+    /// Shared storage.
+    #[serde(default)]
+    pub storage: SharedStorage,
+    /// Third-party software that the owner supplies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payloads: Vec<Payload>,
+    /// Switches; two of one virtual chassis are two entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switches: Vec<Switch>,
+    /// Router and management module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<Router>,
+    /// Rules that are broken on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<RuleWaiver>,
+}
+
+/// The setups of the reference architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Setup {
+    /// One to three machines, nothing twice.
+    Standard,
+    /// Active and passive, databases replicated.
+    Failover,
+    /// Active and passive, Galera.
+    Ha,
+    /// `ha` with control servers, a backup storage and any number of production servers.
+    Cluster,
+}
+
+impl Setup {
+    /// In the order of the reference.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Failover, Self::Ha, Self::Cluster];
+
+    /// As the site file writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Failover => "failover",
+            Self::Ha => "ha",
+            Self::Cluster => "cluster",
+        }
+    }
+
+    /// Its databases are a Galera cluster.
+    #[must_use]
+    pub const fn has_galera(self) -> bool {
+        matches!(self, Self::Ha | Self::Cluster)
+    }
+}
+
+/// Choices between programs and ways.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// In front of the databases.
+    pub proxy: Proxy,
+    /// Between the storages.
+    pub replication: Replication,
+    /// Time between two snapshots that are sent, such as `5 min` (the default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication_interval: Option<String>,
+    /// How much accepted mail the owner promised at most to lose, as time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promised_loss: Option<String>,
+    /// Mail program.
+    pub mail: Mail,
+    /// Where mail lies.
+    pub storage: StorageKind,
+    /// How the load balancer hands packets on.
+    pub delivery: Delivery,
+    /// Which services move together.
+    pub services: ServiceGroups,
+    /// Where the sessions of the web interface are kept.
+    pub sessions: Sessions,
+    /// How the mail store is mounted by its clients.
+    pub transport: NfsTransport,
+}
+
+/// In front of the databases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proxy {
+    /// From Debian.
+    #[default]
+    Haproxy,
+    /// Supplied as payload.
+    Proxysql,
+    /// Supplied as payload.
+    Maxscale,
+}
+
+/// Between the storages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replication {
+    /// From Debian (sanoid).
+    #[default]
+    Syncoid,
+    /// Supplied as payload.
+    Zrepl,
+    /// None.
+    None,
+}
+
+/// Mail program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mail {
+    /// Postfix and Dovecot from Debian.
+    #[default]
+    Builtin,
+    /// Supplied as payload.
+    Icewarp,
+}
+
+/// Where mail lies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageKind {
+    /// Our own storage servers: ZFS exported by NFS 4.
+    #[default]
+    Zfs,
+    /// An NFS server that is not ours.
+    Nfs,
+    /// A LUN over Fibre Channel that is not ours.
+    Fc,
+}
+
+/// How the load balancer hands packets on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// LVS direct routing: answers go past the load balancer.
+    #[default]
+    Direct,
+    /// LVS NAT: answers come back through it.
+    Nat,
+}
+
+/// Which services move together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceGroups {
+    /// All ports are one service, by firewall mark.
+    #[default]
+    Together,
+    /// Each port by itself.
+    Apart,
+}
+
+/// Where the sessions of the web interface are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sessions {
+    /// In a key-value store that all production servers share.
+    #[default]
+    Valkey,
+    /// On each server.
+    None,
+}
+
+/// How the mail store is mounted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NfsTransport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// RDMA over Converged Ethernet; needs a lossless VLAN.
+    Rdma,
+}
+
+/// Servers outside the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Servers {
+    /// Addresses; for time names too.
+    pub servers: Vec<String>,
+}
+
+/// Ports of the firewall that are a choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ports {
+    /// Services of the port table opened to the internet although they are kept inside by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<Exposed>,
+    /// FTP is offered; absent: it is, as in the reference's port table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ftp: Option<bool>,
+    /// Ports of passive FTP, such as `30000-30255`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ftp_passive: Option<String>,
+    /// UDP ports of SIP streams; `10000-10255` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip_streams: Option<String>,
+    /// Ports that outgoing connections come from on production servers; `32768-60999` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<String>,
+}
+
+/// A service that is kept inside by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exposed {
+    /// 3306.
+    Mysql,
+    /// 161.
+    Snmp,
+    /// 389 and 636.
+    Ldap,
+    /// 53.
+    Dns,
+    /// 1080.
+    Socks,
+    /// 13.
+    Daytime,
+    /// 4069 and 4070.
+    Minger,
+}
+
+/// A place with machines of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// RFC 1123 label.
+    pub name: String,
+    /// Goes on alone when the line between the places is cut.
+    #[serde(default)]
+    pub preferred: bool,
+}
+
+/// A network of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteNetwork {
+    /// `mgmt`, `public`, `cluster`, `storage`; unique within its place.
+    pub name: String,
+    /// VLAN id; absent: untagged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// IPv4 network, `10.77.10.0/24`.
+    pub subnet: String,
+    /// IPv6 network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet6: Option<String>,
+    /// Default gateway in `subnet`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Default gateway in `subnet6`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway6: Option<String>,
+    /// Bytes; 1500 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Megabits per second; the reference's if absent (mgmt 1000, else 10000 where the switches are).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<u32>,
+    /// Name of its place; absent: every place has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+}
+
+/// An address that moves between machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vip {
+    /// What answers there.
+    pub name: VipName,
+    /// Network it lies in.
+    pub network: String,
+    /// Address without prefix length.
+    pub address: String,
+    /// VRRP id; absent: chosen when compiled, always the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_router_id: Option<u32>,
+    /// Machines that may hold it, first one first; empty: all of the role that serves it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+    /// Name of its place; absent: the only one, or every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+}
+
+/// What answers at a moving address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VipName {
+    /// Mail and web, on the load balancers.
+    Mail,
+    /// MariaDB: on the load balancers, or (failover) on the databases.
+    Database,
+    /// NFS, on the storage servers.
+    Storage,
+    /// Depot, on the control servers.
+    Control,
+    /// Default gateway of the production servers when `delivery = "nat"`, on the load balancers.
+    Gateway,
+}
+
+impl VipName {
+    /// As the site file writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Database => "database",
+            Self::Storage => "storage",
+            Self::Control => "control",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// Role of the machines that may hold it.
+    #[must_use]
+    pub const fn role(self, setup: Setup) -> &'static str {
+        match (self, setup) {
+            (Self::Database, Setup::Failover | Setup::Standard) => "database",
+            (Self::Mail | Self::Database | Self::Gateway, _) => "lb",
+            (Self::Storage, _) => "storage",
+            (Self::Control, _) => "control",
+        }
+    }
+}
+
+/// One machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteNode {
+    /// Host name, RFC 1123 label.
+    pub name: String,
+    /// Role name.
+    pub role: String,
+    /// Name of its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Where it is mounted: `rack1:u20`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chassis: Option<String>,
+    /// Virtual machine: name of its hypervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Power feed, such as `a` or `a+b`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+    /// Serial number of the board: its permit is only good there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// 1: first candidate of its role; absent: by place in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// Version of the image it runs; absent: the one that is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Network name to IPv4 address without prefix length.
+    #[serde(default)]
+    pub addresses: BTreeMap<String, String>,
+    /// Network name to IPv6 address without prefix length.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses6: BTreeMap<String, String>,
+    /// Board management.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc: Option<SiteBmc>,
+    /// What it has, where it is not the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<Hardware>,
+    /// Cables; empty: the role's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Galera node: its votes (`pc.weight`), 1 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Galera node: `gmcast.segment`; absent: by its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<u32>,
+    /// Database: `server_id`; absent: 1 on every Galera node, else chosen when compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_id: Option<u32>,
+    /// Database: `gtid_domain_id`; absent: chosen when compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gtid_domain: Option<u32>,
+    /// Production: id of at most two characters that begins the names of message files; absent: chosen when compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_id: Option<String>,
+    /// Production: works while all is well, and owns the configuration. Absent everywhere: the first one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub master: bool,
+    /// Overrides of the role's disk groups, as in node files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<DiskNeed>,
+    /// Values for the role's templates, as in node files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, toml::Value>,
+    /// Hardware findings that are accepted, as in node files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl SiteNode {
+    /// A virtual machine, by its own words.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        self.host.is_some()
+            || self
+                .hardware
+                .as_ref()
+                .is_some_and(|hardware| hardware.is_virtual == Some(true))
+    }
+}
+
+/// Board management of one machine. Never a password: those are made from the seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteBmc {
+    /// Address without prefix length, in the management network.
+    pub address: String,
+    /// MAC address, for the DHCP reservation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Which port it uses; `dedicated` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BmcMode>,
+    /// Account; `rackwright` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// Which port board management uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BmcMode {
+    /// Its own.
+    Dedicated,
+    /// The first one of the board.
+    Shared,
+    /// Its own, the board's without a link.
+    Failover,
+}
+
+/// What a machine has, where it is not the reference. Absent values are the reference's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hardware {
+    /// GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Processor cores, without hyper-threading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// Number of disks that hold mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hdd: Option<u32>,
+    /// Every size that occurs among them, such as `["8 TB"]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hdd_sizes: Vec<String>,
+    /// Host bus adapters with disks that hold mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controllers: Option<u32>,
+    /// SSDs keep what they acknowledged when the power goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_loss_protection: Option<bool>,
+    /// A virtual machine.
+    #[serde(rename = "virtual", skip_serializing_if = "Option::is_none")]
+    pub is_virtual: Option<bool>,
+}
+
+/// A bond of ports, or one port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Name of the bond; absent with one port: no bond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bond: Option<String>,
+    /// Bond mode; `802.3ad` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BondMode>,
+    /// Networks on it: one is untagged without a VLAN id, several are told apart by it.
+    pub networks: Vec<String>,
+    /// Bytes; the largest MTU of its networks if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Ports.
+    pub ports: Vec<LinkPort>,
+}
+
+/// Bond mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BondMode {
+    /// LACP: all ports carry.
+    #[serde(rename = "802.3ad")]
+    Lacp,
+    /// One port carries.
+    #[serde(rename = "active-backup")]
+    ActiveBackup,
+}
+
+/// One port and its cable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkPort {
+    /// Permanent MAC address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// PCI address, `0000:03:00.0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Number of the port among those with the same PCI address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_port: Option<u32>,
+    /// Kernel driver, such as `mlx4_core`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// Switch at the other end of the cable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch: Option<String>,
+    /// Port of the switch, such as `xe-0/0/0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+/// MariaDB, in every setup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Database {
+    /// InnoDB buffer pool, such as `40 GiB`; absent: by the memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer_pool: Option<String>,
+    /// Connections at most; 500 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// `innodb_flush_log_at_trx_commit`; 1 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flush_log: Option<u32>,
+    /// Databases that take writes at a time; 1 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_writers: Option<u32>,
+    /// Database for disaster recovery: a `database` node that follows the Galera cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<String>,
+}
+
+/// What only a Galera cluster has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Galera {
+    /// The one node that may make the cluster, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<String>,
+    /// Node that runs the arbitrator `garbd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub garbd: Option<String>,
+    /// Place of the arbitrator; absent: the place of its node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub garbd_site: Option<String>,
+    /// `wsrep_gtid_domain_id`; 77 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gtid_domain: Option<u32>,
+    /// Order in which nodes become the writer; empty: by priority.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub writers: Vec<String>,
+    /// `gcache.size`, such as `2 GiB` (the default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcache: Option<String>,
+    /// `evs.suspect_timeout`; `2 s`, with several places `5 s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspect_timeout: Option<String>,
+    /// `evs.inactive_timeout`; `6 s`, with several places `15 s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inactive_timeout: Option<String>,
+    /// `evs.keepalive_period`; `500 ms`, with several places `1 s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive: Option<String>,
+}
+
+/// Who takes over, and how it is made safe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failover {
+    /// Of a replicated database.
+    pub database: Takeover,
+    /// Of a replicated storage.
+    pub storage: Takeover,
+    /// How the other machine is made sure to be off.
+    pub fence: Fence,
+    /// Third machine that must agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
+}
+
+/// Who decides that the other one takes over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Takeover {
+    /// A person.
+    #[default]
+    Manual,
+    /// The machines.
+    Automatic,
+}
+
+/// How the other machine is made sure to be off.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fence {
+    /// Not at all.
+    #[default]
+    None,
+    /// Power off by its board management, and read back.
+    Ipmi,
+}
+
+/// Shared storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SharedStorage {
+    /// Storage node that holds the live data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Nodes that receive its snapshots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<String>,
+    /// Folder that is exported; `/var/srv/export` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
+    /// The same number on every storage node; 1 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsid: Option<u32>,
+    /// Where production mounts it; `/var/srv/mail` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+    /// NFS mount options, comma-separated; absent: ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount_options: Option<String>,
+    /// External NFS server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// WWN of the external LUN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lun: Option<String>,
+    /// Usable size of external storage, such as `60 TB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<String>,
+    /// Folders of the mail program.
+    pub paths: MailPaths,
+}
+
+/// Folders of the mail program. Absent: below the mount, `temp` on local disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MailPaths {
+    /// Messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<String>,
+    /// Configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// Spam filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spam: Option<String>,
+    /// Groupware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
+    /// Logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<String>,
+    /// Temporary files: each server its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temp: Option<String>,
+}
+
+/// Third-party software that the owner supplies; never fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// What it is.
+    pub name: PayloadName,
+    /// File, beside the site file.
+    pub file: String,
+    /// Digest, 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// System it was made for, such as `debian13`; absent: runs anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Root file system of that system, in which it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_root: Option<String>,
+}
+
+/// Payloads that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PayloadName {
+    /// Mail program.
+    Icewarp,
+    /// Database proxy.
+    Proxysql,
+    /// Database proxy.
+    Maxscale,
+    /// Replication.
+    Zrepl,
+}
+
+impl PayloadName {
+    /// As the site file writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Icewarp => "icewarp",
+            Self::Proxysql => "proxysql",
+            Self::Maxscale => "maxscale",
+            Self::Zrepl => "zrepl",
+        }
+    }
+}
+
+/// A switch, or one member of a virtual chassis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// Name, as links use it.
+    pub name: String,
+    /// Model.
+    pub model: SwitchModel,
+    /// Serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Number in the virtual chassis; absent: it is in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<u32>,
+    /// Where it is mounted: `rack1:u40`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chassis: Option<String>,
+    /// Name of its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Bytes; 9216 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// LACP is on where a link wants it; absent: it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacp: Option<bool>,
+    /// Ports whose networks are said here; others take them from the links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<SwitchPort>,
+}
+
+/// Model of a switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SwitchModel {
+    /// Juniper EX4550.
+    Ex4550,
+    /// Any other; we write no configuration for it.
+    Other,
+}
+
+/// A port whose networks are said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchPort {
+    /// Port, such as `xe-0/0/20`.
+    pub port: String,
+    /// Networks on it.
+    pub networks: Vec<String>,
+    /// What is at the other end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Router and management module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Router {
+    /// Model.
+    pub model: RouterModel,
+    /// Its address in the management network.
+    pub address: String,
+    /// RouterOS version; 7 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+    /// Port to the outside; `ether1` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wan: Option<String>,
+    /// Where it is mounted: `rack1:u42`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chassis: Option<String>,
+    /// First and last address for machines without a reservation, `10.77.10.200-10.77.10.250`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<String>,
+    /// Network of the WireGuard tunnel, with the router's address: `10.77.9.1/24`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wireguard: Option<String>,
+    /// People and places that may come in by the tunnel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<WireguardPeer>,
+}
+
+/// Model of a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouterModel {
+    /// MikroTik RB3011.
+    Rb3011,
+}
+
+/// One who may come in by the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireguardPeer {
+    /// Comment.
+    pub name: String,
+    /// Public key, base64.
+    pub public_key: String,
+    /// Its address in the tunnel, with prefix length.
+    pub address: String,
+}
+
+/// A rule that is broken on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleWaiver {
+    /// Rule id.
+    pub rule: String,
+    /// Why; goes into reports.
+    pub reason: String,
+}
+
+impl Site {
+    /// The network of this name at a place: its own, or the one that every place has.
+    #[must_use]
+    pub fn network_of(&self, name: &str, place: Option<&str>) -> Option<&SiteNetwork> {
+        self.networks.iter().find(|network| {
+            network.name == name
+                && (network.site.is_none() || place.is_none() || network.site.as_deref() == place)
+        })
+    }
+
+    /// Machines of a role, first candidate first.
+    #[must_use]
+    pub fn nodes_of(&self, role: &str) -> Vec<&SiteNode> {
+        let mut nodes: Vec<&SiteNode> =
+            self.nodes.iter().filter(|node| node.role == role).collect();
+        // Stable: without a priority the order of the file decides.
+        nodes.sort_by_key(|node| node.priority.unwrap_or(u32::MAX));
+        nodes
+    }
+}
