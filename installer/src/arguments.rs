@@ -36,6 +36,8 @@ pub enum Task {
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
     Install,
+    /// Ask the network whether it is what the node file says; writes nothing
+    Preflight(Preflight),
     /// Bring back what a changed disk took away, and nothing else
     Repair(Repair),
     /// Show how this machine is; exit code 0 if healthy
@@ -135,6 +137,21 @@ pub struct Apply {
     /// Where the plan comes from
     #[command(flatten)]
     pub sources: Sources,
+}
+
+/// Options of `preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Node file; without it, searched as the unattended install does
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
+    /// Take each leg of each bond down and up again, as an install does; never
+    /// on a machine in service
+    #[arg(long)]
+    pub pull_legs: bool,
 }
 
 /// Options of `repair`.

@@ -27,7 +27,14 @@ pub fn judge(node: &NodeFile, inventory: &Inventory, planned: bool) -> anyhow::R
     };
     let reference = Reference::built_in()?;
     let mut findings = compare::compare_adjusted(&reference, &node.role, inventory, adjustments);
-    let useless_waivers = compare::waive(&mut findings, &node.waivers)
+    // The others are for the preflight, which comes later.
+    let waivers: Vec<_> = node
+        .waivers
+        .iter()
+        .filter(|waiver| !waiver.finding.starts_with(preflight::PREFIX))
+        .cloned()
+        .collect();
+    let useless_waivers = compare::waive(&mut findings, &waivers)
         .into_iter()
         .map(|(waiver, why)| format!("the waiver of `{}` has no effect: {why}", waiver.finding))
         .collect();
@@ -58,14 +65,16 @@ pub fn lines(findings: &[Finding]) -> Vec<String> {
 
 /// As [`lines`], with a count of the checks.
 pub fn text(findings: &[Finding]) -> String {
+    text_of("against the reference hardware", findings)
+}
+
+/// As [`text`], for checks of any kind.
+pub fn text_of(what: &str, findings: &[Finding]) -> String {
     let passed = findings
         .iter()
         .filter(|finding| finding.weight == Weight::Pass)
         .count();
-    let mut text = format!(
-        "{passed} of {} checks against the reference hardware passed",
-        findings.len()
-    );
+    let mut text = format!("{passed} of {} checks {what} passed", findings.len());
     for line in lines(findings) {
         text.push_str("\n  ");
         text.push_str(&line);

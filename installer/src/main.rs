@@ -9,6 +9,7 @@ mod inventory;
 mod locate;
 mod output;
 mod plan;
+mod preflight;
 mod repair;
 mod survey;
 
@@ -41,7 +42,8 @@ fn main() -> ExitCode {
         Task::Plan(options) => plan::run(&Live, &options, json),
         Task::Apply(options) => apply::run(&Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),
-        Task::Install => Ok(install::run(&Live)),
+        Task::Install => Ok(install::run(&Live, &Live)),
+        Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {
