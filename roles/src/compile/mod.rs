@@ -133,8 +133,7 @@ impl Compiled {
     pub fn texts(&self) -> Result<BTreeMap<&str, String>, toml::ser::Error> {
         let mut shared = String::new();
         for host in &self.hosts {
-            shared.push_str("\n[[hosts]]\n");
-            shared.push_str(&toml::to_string(host)?);
+            shared.push_str(&host_text(host));
         }
         self.nodes
             .iter()
@@ -148,6 +147,25 @@ impl Compiled {
             })
             .collect()
     }
+}
+
+/// One entry of `hosts`. By hand, because its table of addresses must stand on one line to be part of it.
+fn host_text(host: &Host) -> String {
+    let string = |text: &String| toml::Value::String(text.clone());
+    let role = host
+        .role
+        .as_ref()
+        .map_or_else(String::new, |role| format!("role = {}\n", string(role)));
+    let addresses: toml::Table = host
+        .addresses
+        .iter()
+        .map(|(network, address)| (network.clone(), string(address)))
+        .collect();
+    format!(
+        "\n[[hosts]]\nname = {}\n{role}addresses = {}\n",
+        string(&host.name),
+        toml::Value::Table(addresses)
+    )
 }
 
 impl<'a> Context<'a> {
