@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod folder;
 pub mod node;
 pub mod parse;
+pub mod reference;
 pub mod render;
 pub mod role;
 mod schema;
