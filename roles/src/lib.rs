@@ -12,6 +12,7 @@ pub mod folder;
 pub mod network_config;
 pub mod node;
 pub mod parse;
+pub mod reference;
 pub mod render;
 pub mod role;
 mod schema;

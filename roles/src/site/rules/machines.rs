@@ -31,6 +31,10 @@ pub(super) fn sized(facts: &Facts<'_>) -> Vec<Finding> {
         let Some((memory, cores, hdd)) = sizing::least(&node.role, site.setup, site.users) else {
             continue;
         };
+        // A copy for disasters may have half of it: E08.
+        if site.database.replica.as_ref() == Some(&node.name) {
+            continue;
+        }
         let has = power(node);
         let hardware = node.hardware.as_ref();
         let at = |key: &str| format!("nodes.{index}.hardware.{key}");

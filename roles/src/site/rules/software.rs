@@ -3,19 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, facts::Facts};
+use crate::diagnostic::SECRET_WORDS;
 use crate::site::model::{Fence, Mail, Payload, PayloadName, Proxy, Replication, Takeover};
-
-/// Words in the name of a key that holds a secret.
-const SECRETS: &[&str] = &[
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "private_key",
-    "passphrase",
-    "psk",
-    "credential",
-];
 
 /// Tokens and passwords are made from the seed and delivered sealed, so the file has no key for them; the open tables are
 /// where one could still slip in.
@@ -37,7 +26,7 @@ pub(super) fn no_secrets(facts: &Facts<'_>) -> Vec<Finding> {
 
 fn look(path: &str, key: &str, value: &toml::Value, depth: u32, findings: &mut Vec<Finding>) {
     let lower = key.to_ascii_lowercase();
-    if SECRETS.iter().any(|word| lower.contains(word)) {
+    if SECRET_WORDS.iter().any(|word| lower.contains(word)) {
         findings.push(Finding::new(
             path,
             format!("`{key}` looks like a secret, and node files are served in clear"),
