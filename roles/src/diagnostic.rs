@@ -205,13 +205,27 @@ impl Diagnostic {
     }
 }
 
+/// Words in the name of a key that holds a secret.
+pub(crate) const SECRET_WORDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "private_key",
+    "psk",
+    "credential",
+];
+
 /// The text with the values of secret keys replaced byte by byte, so that a diagnostic never prints them and all spans
 /// stay valid.
 fn blank_secrets(source: &str) -> String {
     let mut blanked = String::with_capacity(source.len());
     for line in source.split_inclusive('\n') {
-        let value = line
-            .find("password")
+        let value = SECRET_WORDS
+            .iter()
+            .filter_map(|word| line.find(word))
+            .min()
             .and_then(|at| line[at..].find('=').map(|equals| at + equals + 1));
         let Some(value) = value else {
             blanked.push_str(line);

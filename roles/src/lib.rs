@@ -5,10 +5,14 @@
 pub mod address;
 mod check;
 pub mod common;
+pub mod compile;
 pub mod diagnostic;
+pub mod draw;
 pub mod folder;
+pub mod network_config;
 pub mod node;
 pub mod parse;
+pub mod reference;
 pub mod render;
 pub mod role;
 mod schema;

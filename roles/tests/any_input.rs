@@ -13,6 +13,7 @@ fn parse_all(text: &str) {
         roles::parse::node_file("node.toml", text, None).err(),
         roles::parse::role("role.toml", text, &[]).err(),
         roles::parse::common("common.toml", text, &[]).err(),
+        roles::parse::site_file("site.toml", text, None).err(),
     ]
     .into_iter()
     .flatten()
@@ -49,10 +50,14 @@ proptest! {
 
     #[test]
     fn a_spoiled_file(
-        file in 0_usize..3, at in 0_usize..20_000, length in 0_usize..60,
+        file in 0_usize..5, at in 0_usize..20_000, length in 0_usize..60,
         with in "[\\[\\]{}=\"'#,.a-z0-9\\n\\\\ \u{e9}\u{1F4BE}-]{0,12}",
     ) {
-        parse_all(&spoiled([NODE, ROLE, COMMON][file], at, length, &with));
+        let (small, large) = (
+            roles::site::init(roles::site::model::Setup::Failover, 1_000, "mail"),
+            roles::site::init(roles::site::model::Setup::Cluster, 30_000, "mail"),
+        );
+        parse_all(&spoiled([NODE, ROLE, COMMON, &small, &large][file], at, length, &with));
     }
 
     #[test]

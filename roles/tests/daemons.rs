@@ -176,9 +176,7 @@ fn node(role: &str) -> String {
 [settings]
 rdma = true
 arc_max = 1073741824
-vip = "10.77.30.9/24"
-vip_network = "cluster"
-peers = ["10.77.30.42"]
+vips = [{ name = "mail", network = "cluster", address = "10.77.30.9/24", router_id = 51, priority = 150, source = "10.77.30.41", peers = ["10.77.30.42"] }, { name = "gateway", network = "cluster", address = "10.77.30.1/24", router_id = 52, priority = 150, peers = [] }]
 databases = [{ name = "db1", address = "10.77.30.11" }, { name = "db2", address = "10.77.30.12" }]
 members = ["10.77.30.11", "10.77.30.12", "10.77.30.13"]
 "#

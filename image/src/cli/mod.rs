@@ -2,6 +2,9 @@
 
 mod bmc;
 mod build;
+mod compile;
+mod derived;
+mod draw;
 
 pub use build::cache_folder;
 
@@ -35,6 +38,12 @@ enum Command {
     Inventory(Inventory),
     /// Switch, watch and look into a server through its management controller
     Bmc(Box<bmc::Bmc>),
+    /// Make the node files of a site file, and the secrets, sealed
+    Compile(Box<compile::Compile>),
+    /// Draw racks, networks and cables of a site file
+    Draw(draw::Draw),
+    /// Write what switches and router of a site file are to be told
+    NetworkConfig(draw::NetworkConfig),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -150,6 +159,9 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Pxe(arguments) => pxe(&arguments),
         Command::Inventory(arguments) => inventory(&arguments),
         Command::Bmc(arguments) => bmc::run(&arguments),
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Draw(arguments) => draw::draw(&arguments),
+        Command::NetworkConfig(arguments) => draw::network_config(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }

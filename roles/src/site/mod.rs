@@ -1,10 +1,14 @@
 //! The site file: one description of the whole rack, read, judged and made.
 
 pub mod duration;
+mod init;
 pub mod model;
 mod names;
+pub mod rules;
 pub(crate) mod schema;
+pub mod sizing;
 
+pub use init::init;
 pub use model::Site;
 
 use crate::{Diagnostics, folder::RoleSet, parse};
@@ -15,5 +19,6 @@ use crate::{Diagnostics, folder::RoleSet, parse};
 pub fn check(file: &str, text: &str, roles: Option<&RoleSet>) -> (Option<Site>, Diagnostics) {
     parse::read(file, text, schema::SITE, |site: &Site, checker| {
         names::check(site, roles, checker);
+        rules::check(site, checker);
     })
 }
