@@ -12,10 +12,10 @@ use crate::machine::Running;
 const LINE: usize = 1;
 /// From the refusal to the prompt.
 const PROMPT: Duration = Duration::from_secs(180);
-/// The emulated UART stops listening for good when about 270 bytes come at once (QEMU 7.2, Linux 6.12, 2026-11-23): nobody
-/// types that fast.
+/// Typed at once, each piece after the echo of the one before: on a busy host the emulated UART stops listening for good when
+/// more than about 270 bytes wait (QEMU 7.2, Linux 6.12, 2026-11-23).
 const PIECE: usize = 16;
-const PAUSE: Duration = Duration::from_millis(50);
+const ECHO: Duration = Duration::from_secs(20);
 /// For a script.
 const SCRIPT: Duration = Duration::from_secs(300);
 
@@ -40,8 +40,12 @@ pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
     let mut line = UnixStream::connect(running.serial(LINE))?;
     let text = format!("echo script-''begins.; ( {script} ); echo script-''ended-with-$?.\n");
     for piece in text.as_bytes().chunks(PIECE) {
+        let echoed = running.console(LINE).len() + piece.len();
         line.write_all(piece)?;
-        std::thread::sleep(PAUSE);
+        let start = Instant::now();
+        while running.console(LINE).len() < echoed && start.elapsed() < ECHO {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
     let start = Instant::now();
     loop {
