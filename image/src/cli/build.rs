@@ -162,7 +162,7 @@ pub fn node_text(path: &Utf8Path, set: Option<&RoleSet>, wanted: &[String]) -> R
 }
 
 /// Role files that are wrong, as a compiler shows them.
-fn rendered(error: &FolderError) -> String {
+pub fn rendered(error: &FolderError) -> String {
     match error {
         FolderError::Invalid(all) => all
             .iter()
