@@ -5,6 +5,7 @@ mod build;
 mod compile;
 mod derived;
 mod draw;
+mod site;
 
 pub use build::cache_folder;
 
@@ -28,6 +29,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first site file
+    Init(site::Init),
+    /// Show which machines so many users need, and why
+    Size(site::Size),
+    /// Find every mistake in a site file
+    Check(site::Check),
+    /// Say why a rule is there and what cures it
+    Explain(site::Explain),
+    /// Print the JSON schema of site or node files
+    Schema(site::Schema),
     /// Build the images of roles
     Build(Box<build::Build>),
     /// Show what an image is made of
@@ -154,6 +165,11 @@ fn report(error: &anyhow::Error) -> String {
 
 fn run(cli: Cli) -> Result<u8> {
     match cli.command {
+        Command::Init(arguments) => site::init(&arguments),
+        Command::Size(arguments) => site::size(&arguments),
+        Command::Check(arguments) => site::check(&arguments),
+        Command::Explain(arguments) => site::explain(&arguments),
+        Command::Schema(arguments) => site::schema(&arguments),
         Command::Build(arguments) => build::run(*arguments),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Pxe(arguments) => pxe(&arguments),
