@@ -350,6 +350,9 @@ pub struct Bmc {
     pub answers: bool,
     /// LAN channel, if one was asked for and found.
     pub lan: Option<BmcLan>,
+    /// The factory's account still has the factory's password; absent if it was not tried. A capture never says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factory_password: Option<bool>,
 }
 
 /// The BMC's network settings.

@@ -1,5 +1,6 @@
 //! What a machine is: the inventory, how it is probed, and what it should be.
 
+pub mod bmc;
 pub mod capture;
 pub mod compare;
 pub mod fixture;

@@ -1,4 +1,5 @@
-//! The live machine: reads of devices, a few ioctls and `/dev/ipmi0`. The crate's one module with effects; it only reads.
+//! The live machine: reads of devices, a few ioctls and `/dev/ipmi0`. Beside [`crate::bmc::remote`] the crate's one
+//! module with effects; what it is asked to read it reads, and only a BMC is ever told anything.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,7 +11,7 @@ use ipmi_rs::connection::{
 };
 
 use crate::health::{self, HealthCommand, RawHealth};
-use crate::ipmi::{IpmiError, IpmiTransport};
+use crate::ipmi::{IpmiError, IpmiTransport, Patient};
 use crate::port_module::RawModule;
 use crate::probe::Instruments;
 use crate::signature::{self, Signature};
@@ -20,9 +21,7 @@ mod ioctl;
 
 /// A KCS interface answers in milliseconds; some commands take the BMC seconds.
 const IPMI_PATIENCE: Duration = Duration::from_secs(5);
-/// Completion code of a busy BMC (IPMI 2.0, table 5-2).
-const NODE_BUSY: u8 = 0xc0;
-/// Attempts while the BMC is busy, the call is interrupted, or a disk has events to report first.
+/// Attempts while a disk has events to report first.
 const ATTEMPTS: u32 = 5;
 
 /// Answers of the running kernel.
@@ -147,9 +146,9 @@ fn labels(kernel_name: &str) -> io::Result<Vec<Signature>> {
     Ok(signature::scan(&head, &tail, size))
 }
 
-/// The BMC over the kernel's driver.
+/// The BMC over the kernel's driver; it is asked again while it is busy.
 pub struct IpmiDevice {
-    device: ipmi_rs::File,
+    device: Patient<Driver, fn(Duration)>,
 }
 
 impl IpmiDevice {
@@ -158,50 +157,46 @@ impl IpmiDevice {
     /// # Errors
     /// If there is no such device or it cannot be opened.
     pub fn open() -> io::Result<Self> {
+        let driver = Driver(ipmi_rs::File::new("/dev/ipmi0", IPMI_PATIENCE)?);
         Ok(Self {
-            device: ipmi_rs::File::new("/dev/ipmi0", IPMI_PATIENCE)?,
+            device: Patient::new(driver, std::thread::sleep),
         })
     }
 }
 
 impl IpmiTransport for IpmiDevice {
     fn request(&mut self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, IpmiError> {
-        let mut last = IpmiError::Unreachable {
-            function,
-            command,
-            reason: "no attempt was made".to_owned(),
-        };
-        for _ in 0..ATTEMPTS {
-            let message = Message::new_request(NetFn::from(function), command, data.to_vec());
-            let mut request = Request::new(message, RequestTargetAddress::Bmc(LogicalUnit::Zero));
-            last = match self.device.send_recv(&mut request) {
-                Ok(response) if response.cc() == 0 => return Ok(response.data().to_vec()),
-                Ok(response) => {
-                    let refused = IpmiError::Refused {
-                        function,
-                        command,
-                        code: response.cc(),
-                    };
-                    if response.cc() != NODE_BUSY {
-                        return Err(refused);
-                    }
-                    refused
-                }
-                Err(error) => {
-                    let unreachable = IpmiError::Unreachable {
-                        function,
-                        command,
-                        reason: error.to_string(),
-                    };
-                    if error.kind() != io::ErrorKind::Interrupted {
-                        return Err(unreachable);
-                    }
-                    unreachable
-                }
-            };
-            std::thread::sleep(Duration::from_millis(100));
+        self.device.request(function, command, data)
+    }
+
+    fn pause(&mut self, duration: Duration) {
+        self.device.pause(duration);
+    }
+}
+
+/// One attempt.
+struct Driver(ipmi_rs::File);
+
+impl IpmiTransport for Driver {
+    fn request(&mut self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, IpmiError> {
+        let message = Message::new_request(NetFn::from(function), command, data.to_vec());
+        let mut request = Request::new(message, RequestTargetAddress::Bmc(LogicalUnit::Zero));
+        match self.0.send_recv(&mut request) {
+            Ok(response) if response.cc() == 0 => Ok(response.data().to_vec()),
+            Ok(response) => Err(IpmiError::Refused {
+                function,
+                command,
+                code: response.cc(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(IpmiError::Interrupted { function, command })
+            }
+            Err(error) => Err(IpmiError::Unreachable {
+                function,
+                command,
+                reason: error.to_string(),
+            }),
         }
-        Err(last)
     }
 }
 

@@ -209,6 +209,9 @@ impl IpmiTransport for BmcRecorder<'_> {
             Ok(bytes) => Ok(hex::encode(bytes)),
             Err(IpmiError::Refused { code, .. }) => Err(Refusal::Code(*code)),
             Err(IpmiError::Unreachable { reason, .. }) => Err(Refusal::Unreachable(reason.clone())),
+            Err(error @ IpmiError::Interrupted { .. }) => {
+                Err(Refusal::Unreachable(error.to_string()))
+            }
         };
         self.exchanges.push(Exchange {
             function,

@@ -9,14 +9,19 @@ use run::{
     console::{Consoles, Lines},
     journal,
 };
-use system::System;
+use system::{Network, System};
 
 use crate::{
-    FAILED, REFUSED, arguments, findings, install, output,
+    FAILED, REFUSED, arguments, findings, install, output, preflight,
     survey::{self, Survey},
 };
 
-pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyhow::Result<u8> {
+pub fn run(
+    system: &dyn System,
+    network: &dyn Network,
+    options: &arguments::Apply,
+    json: bool,
+) -> anyhow::Result<u8> {
     survey::must_be_live(system)?;
     if options.sources.inventory.is_some() || options.sources.root_image.is_some() {
         bail!(
@@ -25,6 +30,10 @@ pub fn run(system: &dyn System, options: &arguments::Apply, json: bool) -> anyho
     }
     let mut survey = survey::survey(system, &options.sources, &mut output::note)?;
     output::note(&format!("{}\n", findings::text(&survey.findings)));
+    let asked = preflight::before_install(system, network, &survey, &mut output::note)?;
+    let what = "of the network";
+    output::note(&format!("{}\n", findings::text_of(what, &asked.findings)));
+    survey.findings.extend(asked.findings);
     findings::gate(&survey.findings)?;
     let paths = StablePaths::new(&survey.context.inventory);
     output::note(&plan::explain(&survey.plan, &paths));

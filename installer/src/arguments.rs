@@ -36,8 +36,12 @@ pub enum Task {
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
     Install,
+    /// Ask the network whether it is what the node file says; writes nothing
+    Preflight(Preflight),
     /// Bring back what a changed disk took away, and nothing else
     Repair(Repair),
+    /// Show or set up this machine's management controller
+    Bmc(Bmc),
     /// Show how this machine is; exit code 0 if healthy
     Status,
     /// Wait for health after a boot and prove the install (a service)
@@ -137,6 +141,21 @@ pub struct Apply {
     pub sources: Sources,
 }
 
+/// Options of `preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Node file; without it, searched as the unattended install does
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
+    /// Take each leg of each bond down and up again, as an install does; never
+    /// on a machine in service
+    #[arg(long)]
+    pub pull_legs: bool,
+}
+
 /// Options of `repair`.
 #[derive(Debug, Args)]
 pub struct Repair {
@@ -156,6 +175,56 @@ pub struct Repair {
     /// Allow to destroy what is guarded, by the key that the refusal shows
     #[arg(long, value_name = "KEY")]
     pub destroy: Vec<String>,
+}
+
+/// Options of `bmc`.
+#[derive(Debug, Args)]
+pub struct Bmc {
+    /// What to do
+    #[command(subcommand)]
+    pub task: BmcTask,
+}
+
+/// What to do with the management controller. Never restarts or resets it.
+#[derive(Debug, Subcommand)]
+pub enum BmcTask {
+    /// Show network, accounts, console, power and label, and what differs from
+    /// the node file
+    Show(BmcNode),
+    /// Make it what the node file's `[bmc]` says; the password comes from
+    /// /run/rackwright/secrets/bmc
+    Apply(BmcApply),
+    /// Show its event log
+    Sel(BmcSel),
+    /// Show temperatures, fans, voltages, power supplies
+    Sensors,
+}
+
+/// Where `[bmc]` comes from.
+#[derive(Debug, Args)]
+pub struct BmcNode {
+    /// Node file; without it, the one this machine was installed with
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+}
+
+/// Options of `bmc apply`.
+#[derive(Debug, Args)]
+pub struct BmcApply {
+    /// Where `[bmc]` comes from
+    #[command(flatten)]
+    pub node: BmcNode,
+    /// Also set its clock to this machine's time, in UTC
+    #[arg(long)]
+    pub set_clock: bool,
+}
+
+/// Options of `bmc sel`.
+#[derive(Debug, Args)]
+pub struct BmcSel {
+    /// Clear it after it was shown
+    #[arg(long)]
+    pub clear: bool,
 }
 
 /// Options of `generate`.

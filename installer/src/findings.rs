@@ -16,7 +16,14 @@ pub struct Judged {
 }
 
 /// Compares a machine with the reference of the node's role. `planned`: the planner found every disk that the role needs.
-pub fn judge(node: &NodeFile, inventory: &Inventory, planned: bool) -> anyhow::Result<Judged> {
+///
+/// `bmc_password`: one was delivered.
+pub fn judge(
+    node: &NodeFile,
+    inventory: &Inventory,
+    planned: bool,
+    bmc_password: bool,
+) -> anyhow::Result<Judged> {
     let adjustments = Adjustments {
         data_disks: node
             .disks
@@ -24,10 +31,18 @@ pub fn judge(node: &NodeFile, inventory: &Inventory, planned: bool) -> anyhow::R
             .find(|need| need.purpose == Purpose::Data)
             .map(|need| need.count),
         planned,
+        sets_bmc_password: bmc_password && node.bmc.is_some(),
     };
     let reference = Reference::built_in()?;
     let mut findings = compare::compare_adjusted(&reference, &node.role, inventory, adjustments);
-    let useless_waivers = compare::waive(&mut findings, &node.waivers)
+    // The others are for the preflight, which comes later.
+    let waivers: Vec<_> = node
+        .waivers
+        .iter()
+        .filter(|waiver| !waiver.finding.starts_with(preflight::PREFIX))
+        .cloned()
+        .collect();
+    let useless_waivers = compare::waive(&mut findings, &waivers)
         .into_iter()
         .map(|(waiver, why)| format!("the waiver of `{}` has no effect: {why}", waiver.finding))
         .collect();
@@ -58,14 +73,16 @@ pub fn lines(findings: &[Finding]) -> Vec<String> {
 
 /// As [`lines`], with a count of the checks.
 pub fn text(findings: &[Finding]) -> String {
+    text_of("against the reference hardware", findings)
+}
+
+/// As [`text`], for checks of any kind.
+pub fn text_of(what: &str, findings: &[Finding]) -> String {
     let passed = findings
         .iter()
         .filter(|finding| finding.weight == Weight::Pass)
         .count();
-    let mut text = format!(
-        "{passed} of {} checks against the reference hardware passed",
-        findings.len()
-    );
+    let mut text = format!("{passed} of {} checks {what} passed", findings.len());
     for line in lines(findings) {
         text.push_str("\n  ");
         text.push_str(&line);
@@ -123,7 +140,7 @@ mod tests {
             machine.role
         );
         let node = roles::parse::node_file("node.toml", &text, None).unwrap();
-        judge(&node, &inventory, true).unwrap()
+        judge(&node, &inventory, true, false).unwrap()
     }
 
     #[test]
@@ -165,5 +182,32 @@ mod tests {
                 "the waiver of `moon.phase` has no effect: there is no such finding here",
             ]
         );
+    }
+
+    /// A password that everyone knows stops an install, unless the install itself changes it.
+    #[test]
+    fn the_factory_password_of_the_bmc() {
+        let machine = Machine::named("control").unwrap();
+        let mut inventory = machine.inventory().unwrap();
+        inventory.bmc.get_or_insert_default().factory_password = Some(true);
+        let with = "format = 1\nnode = \"n1\"\nrole = \"control\"\n[bmc]\nuser = \"rackwright\"\n";
+        let without = with.split("[bmc]").next().unwrap();
+        for (text, password, opens) in [
+            (with, true, true),
+            (with, false, false),
+            (without, true, false),
+        ] {
+            let node = roles::parse::node_file("node.toml", text, None).unwrap();
+            let judged = judge(&node, &inventory, true, password).unwrap();
+            assert_eq!(gate(&judged.findings).is_ok(), opens, "{text} {password}");
+            let line = lines(&judged.findings)
+                .into_iter()
+                .find(|line| line.contains("[bmc.password]"))
+                .unwrap();
+            assert!(
+                line.starts_with(if opens { "warn" } else { "FAIL" }),
+                "{line}"
+            );
+        }
     }
 }

@@ -14,21 +14,21 @@ use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{SigSet, Signal};
 use run::{Event, Outcome, console::Consoles};
 use serde::Serialize;
-use system::{Command, System};
+use system::{Command, Network, System};
 
 use crate::{
     apply,
     arguments::Sources,
-    findings, output, repair,
+    findings, output, preflight, repair,
     survey::{self, Survey},
 };
 
 /// Time to read the last lines before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-pub fn run(system: &dyn System) -> u8 {
+pub fn run(system: &dyn System, network: &dyn Network) -> u8 {
     let mut consoles = Consoles::new(system);
-    let outcome = match prepare(system, &mut consoles) {
+    let outcome = match prepare(system, network, &mut consoles) {
         Ok((survey, cancel)) => run::execute(
             &survey.plan,
             &survey.context,
@@ -68,6 +68,7 @@ pub fn run(system: &dyn System) -> u8 {
 /// Everything before the first write.
 fn prepare(
     system: &dyn System,
+    network: &dyn Network,
     consoles: &mut Consoles<'_>,
 ) -> anyhow::Result<(Survey, impl Fn() -> bool + use<>)> {
     let facts = survey::boot_facts(system)?;
@@ -101,7 +102,13 @@ fn prepare(
     };
     let mut survey = match repair::permitted(system, &mut tell)? {
         Some(survey) => survey,
-        None => survey::survey(system, &sources, &mut tell)?,
+        None => {
+            let mut survey = survey::survey(system, &sources, &mut tell)?;
+            let found = preflight::before_install(system, network, &survey, &mut tell)?;
+            record(system, "preflight.json", &found.measured);
+            survey.findings.extend(found.findings);
+            survey
+        }
     };
     record(system, "inventory.json", &survey.context.inventory);
     record(system, "findings.json", &survey.findings);

@@ -2,7 +2,9 @@
 
 use anyhow::Context as _;
 use camino::Utf8Path;
-use firmware::{Inventory, Reference, capture, ipmi::IpmiTransport, live::IpmiDevice, report};
+use firmware::{
+    Inventory, Reference, bmc::users, capture, ipmi::IpmiTransport, live::IpmiDevice, report,
+};
 use serde_json::json;
 use system::System;
 
@@ -10,8 +12,16 @@ use crate::{arguments, output, survey};
 
 /// Looks at the machine below a root, and, on a live one, asks its BMC.
 pub fn probe(root: &Utf8Path) -> Inventory {
+    if root == "/" {
+        run::bmc::load_driver(&system::Live);
+    }
     let mut bmc = bmc(root);
-    firmware::probe::inventory(root, transport(&mut bmc))
+    let mut inventory = firmware::probe::inventory(root, transport(&mut bmc));
+    // Not part of the probe: what the probe asks is kept in captures, and those leave the house.
+    if let (Some(known), Some(bmc)) = (&mut inventory.bmc, transport(&mut bmc)) {
+        known.factory_password = users::has_factory_password(bmc).unwrap_or_default();
+    }
+    inventory
 }
 
 /// The machine that a capture was taken of.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod arguments;
+mod bmc;
 mod findings;
 mod generate;
 mod install;
@@ -9,6 +10,7 @@ mod inventory;
 mod locate;
 mod output;
 mod plan;
+mod preflight;
 mod repair;
 mod survey;
 
@@ -39,9 +41,11 @@ fn main() -> ExitCode {
         Task::Inventory(options) => inventory::run(&Live, &options, json),
         Task::Locate(options) => locate::run(&Live, &options),
         Task::Plan(options) => plan::run(&Live, &options, json),
-        Task::Apply(options) => apply::run(&Live, &options, json),
+        Task::Apply(options) => apply::run(&Live, &Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),
-        Task::Install => Ok(install::run(&Live)),
+        Task::Bmc(options) => bmc::run(&Live, &options, json),
+        Task::Install => Ok(install::run(&Live, &Live)),
+        Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {

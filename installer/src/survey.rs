@@ -56,7 +56,7 @@ pub fn survey(
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Survey> {
     let roles = roles::folder::read(&sources.roles)?;
-    let (text, node) = node_file(system, sources, &roles, tell)?;
+    let (text, node) = node_file(system, sources.node.as_deref(), &roles, tell)?;
     let inventory = inventory(system, sources)?;
     let facts = boot_facts(system)?;
     let image = match (&sources.root_image, &facts) {
@@ -96,7 +96,12 @@ pub fn survey(
     let seed = Seed::new(&[&node.node, &serial, permit]);
     let choices = choices(sources, &node)?;
     let plan = plan::make_with(&folder.role, &node, &inventory, &image, &seed, &choices);
-    let judged = findings::judge(&node, &inventory, plan.is_ok())?;
+    let judged = findings::judge(
+        &node,
+        &inventory,
+        plan.is_ok(),
+        run::secrets::bmc_password(system)?.is_some(),
+    )?;
     for line in judged.useless_waivers {
         tell(&line);
     }
@@ -168,13 +173,14 @@ pub fn must_be_live(system: &dyn System) -> anyhow::Result<()> {
     }
 }
 
-fn node_file(
+/// The node file: the one that was named, else as the unattended install finds it.
+pub fn node_file(
     system: &dyn System,
-    sources: &Sources,
+    node: Option<&Utf8Path>,
     roles: &RoleSet,
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<(NodeText, NodeFile)> {
-    let Some(path) = &sources.node else {
+    let Some(path) = node else {
         return Ok(node_source::load(system, roles, tell)?);
     };
     let text = String::from_utf8(system.read(path)?)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 
 /// A program (or file) and the Debian package that has it.
-const NEEDED: [(&str, &str); 11] = [
+const NEEDED: [(&str, &str); 14] = [
     ("mmdebstrap", "mmdebstrap"),
     ("unshare", "util-linux"),
     ("sfdisk", "fdisk"),
@@ -19,6 +19,9 @@ const NEEDED: [(&str, &str); 11] = [
     ("git", "git"),
     ("setpriv", "util-linux"),
     ("newuidmap", "uidmap"),
+    ("ipmi_sim", "openipmi"),
+    ("ip", "iproute2"),
+    ("ping", "iputils-ping"),
 ];
 
 /// `PATH` with the folders of system programs, which are not in everyone's.

@@ -5,8 +5,11 @@
 pub mod address;
 mod check;
 pub mod common;
+pub mod compile;
 pub mod diagnostic;
+pub mod draw;
 pub mod folder;
+pub mod network_config;
 pub mod node;
 pub mod parse;
 pub mod reference;

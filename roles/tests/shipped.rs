@@ -352,7 +352,7 @@ fn multipath_runs_only_for_planned_disks_and_before_the_pool() {
                 imports += 1;
                 assert!(without.contains("\nExecStart=/usr/sbin/zpool import -N -d /dev/disk/by-id -o cachefile=none tank\n"), "{without}");
                 assert!(!without.contains("/dev/mapper"));
-                assert!(with.contains("\nAfter=systemd-udev-settle.service systemd-modules-load.service multipathd.service\n"));
+                assert!(with.contains("\nAfter=systemd-udev-trigger.service systemd-modules-load.service multipathd.service\n"));
                 assert!(with.contains("\nExecStartPre=-/usr/bin/udevadm wait --settle --timeout=30 /dev/mapper/35000cca261280e68-part1\nExecStart=/usr/sbin/zpool import -N -d /dev/mapper -d /dev/disk/by-id -o cachefile=none tank\n"), "{with}");
             }
         }

@@ -178,6 +178,27 @@ fn bmc(case: &Case<'_>) -> Vec<Finding> {
                 .advice("the BMC may talk through a port of the mail network; the installer can set it to `dedicated`"),
         );
     }
+    let factory = case.inventory.bmc.as_ref();
+    if let Some(factory) = factory.and_then(|bmc| bmc.factory_password) {
+        let (weight, advice) = match (factory, case.adjustments.sets_bmc_password) {
+            (false, _) => (Weight::Pass, ""),
+            (true, true) => (Weight::Warn, "the install sets another"),
+            (true, false) => (
+                Weight::Fail,
+                "everyone knows it: change it in the BMC's web page, or have a password delivered for `[bmc]` of the node file",
+            ),
+        };
+        findings.push(
+            Finding::new("bmc.password", "BMC account ADMIN", weight)
+                .expected("a password of its own")
+                .found(if factory {
+                    "the factory's password"
+                } else {
+                    "not the factory's password"
+                })
+                .advice(advice),
+        );
+    }
     let floor = case
         .inventory
         .board

@@ -103,6 +103,8 @@ pub struct Adjustments {
     pub data_disks: Option<u32>,
     /// The planner found disks for every group: what the role needs is there, so numbers of disks are advice.
     pub planned: bool,
+    /// The install sets up the BMC and has a password for it: the factory's goes by itself.
+    pub sets_bmc_password: bool,
 }
 
 /// Everything that was compared, worst first. A role without reference data gives one finding that says so.

@@ -69,6 +69,7 @@ fn a_node_file_may_want_fewer_disks() {
         count(Adjustments {
             data_disks: Some(5),
             planned: false,
+            ..Adjustments::default()
         }),
         Weight::Pass
     );
@@ -77,6 +78,7 @@ fn a_node_file_may_want_fewer_disks() {
         count(Adjustments {
             data_disks: None,
             planned: true,
+            ..Adjustments::default()
         }),
         Warn
     );
@@ -158,6 +160,7 @@ fn a_simulated_server_that_calls_itself_a_reference_board_is_not_refused() {
         let adjustments = Adjustments {
             data_disks: None,
             planned: true,
+            ..Adjustments::default()
         };
         let findings = compare_adjusted(&reference, &machine.role, &it, adjustments);
         let blocking: Vec<&Finding> = findings.iter().filter(|it| it.blocks()).collect();

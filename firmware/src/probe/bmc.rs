@@ -51,6 +51,7 @@ fn from_files(tree: &Tree) -> Option<Bmc> {
         guid: tree.text(&format!("{base}/guid")),
         answers: tree.exists("/dev/ipmi0"),
         lan: None,
+        factory_password: None,
     })
 }
 

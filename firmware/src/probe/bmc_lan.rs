@@ -1,5 +1,6 @@
 //! The BMC's network settings (IPMI 2.0, 23.2 and table 23-4). Only questions are asked.
 
+use crate::bmc::supermicro;
 use crate::inventory::{Bmc, BmcLan};
 use crate::ipmi::IpmiTransport;
 
@@ -7,13 +8,6 @@ use crate::ipmi::IpmiTransport;
 const CHANNEL_INFO: (u8, u8) = (0x06, 0x42);
 /// Get LAN Configuration Parameters.
 const LAN_PARAMETERS: (u8, u8) = (0x0c, 0x02);
-/// Supermicro's own: which port the BMC uses. 0 dedicated, 1 shared, 2 failover, on X9 and X10.
-const SUPERMICRO_LAN_MODE: (u8, u8, [u8; 2]) = (0x30, 0x70, [0x0c, 0x00]);
-/// Supermicro, also under the number of older BMCs.
-const SUPERMICRO: [u32; 2] = [10876, 47488];
-/// Product ids of X10 boards that know the command above; X8 boards understand it otherwise.
-const KNOWN_PRODUCTS: [u32; 5] = [0x0821, 0x0832, 0x0859, 0x0864, 0x0899];
-
 /// Settings of the first LAN channel; absent if the BMC names none.
 pub fn read(transport: &mut dyn IpmiTransport, bmc: &Bmc) -> Option<BmcLan> {
     let channel = (1..=0x0b).find(|channel| {
@@ -73,17 +67,11 @@ pub fn read(transport: &mut dyn IpmiTransport, bmc: &Bmc) -> Option<BmcLan> {
 }
 
 fn mode(transport: &mut dyn IpmiTransport, bmc: &Bmc) -> Option<String> {
-    let known = SUPERMICRO.contains(&bmc.manufacturer?) && KNOWN_PRODUCTS.contains(&bmc.product?);
-    let (function, command, data) = SUPERMICRO_LAN_MODE;
-    let answer = known
-        .then(|| transport.request(function, command, &data).ok())
+    let known = supermicro::is_known(bmc.manufacturer?, bmc.product?);
+    let mode = known
+        .then(|| supermicro::lan_mode(transport).ok())
         .flatten()?;
-    match answer.first()? {
-        0 => Some("dedicated".to_owned()),
-        1 => Some("shared".to_owned()),
-        2 => Some("failover".to_owned()),
-        other => Some(format!("unknown ({other})")),
-    }
+    Some(mode.to_string())
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The command line of `rackwright`.
 
+mod bmc;
 mod build;
+mod compile;
+mod derived;
+mod draw;
 mod site;
 
 pub use build::cache_folder;
@@ -43,6 +47,14 @@ enum Command {
     Pxe(Pxe),
     /// Show the server that a capture was taken of
     Inventory(Inventory),
+    /// Switch, watch and look into a server through its management controller
+    Bmc(Box<bmc::Bmc>),
+    /// Make the node files of a site file, and the secrets, sealed
+    Compile(Box<compile::Compile>),
+    /// Draw racks, networks and cables of a site file
+    Draw(draw::Draw),
+    /// Write what switches and router of a site file are to be told
+    NetworkConfig(draw::NetworkConfig),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -162,6 +174,10 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Pxe(arguments) => pxe(&arguments),
         Command::Inventory(arguments) => inventory(&arguments),
+        Command::Bmc(arguments) => bmc::run(&arguments),
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Draw(arguments) => draw::draw(&arguments),
+        Command::NetworkConfig(arguments) => draw::network_config(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }

@@ -97,6 +97,7 @@ impl Builder {
                 );
                 disks
             }
+            Action::ConfigureBmc { .. } => BTreeSet::new(),
             // A repair is not built here: its steps name their disks themselves.
             Action::OpenArray { .. }
             | Action::OpenPool { .. }

@@ -121,6 +121,7 @@ pub fn commands(
 /// A device is not there.
 pub fn work(action: &Action, paths: &dyn DevicePaths) -> Result<Vec<Work>, UnknownDevice> {
     Ok(match action {
+        Action::ConfigureBmc { settings } => crate::bmc::words(settings),
         Action::Wipe { disk } => {
             let path = paths.path(&Device::Disk { disk: disk.clone() })?;
             let mut work = vec![native(
@@ -472,7 +473,7 @@ pub fn wipe_device(path: &str) -> Vec<CommandLine> {
     ]
 }
 
-fn native(words: &str) -> Work {
+pub(crate) fn native(words: &str) -> Work {
     Work::Native(words.into())
 }
 

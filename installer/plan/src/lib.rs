@@ -1,5 +1,6 @@
 //! From role, inventory and node file to a plan. Pure: same input, same bytes.
 
+mod bmc;
 mod build;
 pub mod commands;
 mod data;

@@ -14,7 +14,7 @@ use crate::error::PlanError;
 use crate::seed::Seed;
 use crate::select::{Group, select};
 use crate::step::{Action, Check, Device, Guard, Mount, Plan, PlannedDisk};
-use crate::{guard, keep, md, multipath, os, ports, select, zfs};
+use crate::{bmc, guard, keep, md, multipath, os, ports, select, zfs};
 
 /// The root image to install: the one the installer itself runs from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,7 @@ pub fn make_with(
         ));
     }
     build.multipath = multipath::decide(&groups, node.storage.multipath.as_deref(), &mut build)?;
+    bmc::lay_out(node, inventory, &mut build);
     let wiped = |group: &&Group<'_>| !choices.keep_data || group.need.purpose == Purpose::Os;
     for disk in groups.iter().filter(wiped).flat_map(|group| &group.disks) {
         build.step(

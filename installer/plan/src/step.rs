@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firmware::inventory::DiskId;
 use roles::role::Purpose;
+use roles::wiring::BmcSettings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -164,6 +165,11 @@ pub struct Partition {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Action {
+    /// Set up the management controller: accounts, LAN, serial console. Touches no disk. The password is not in a plan.
+    ConfigureBmc {
+        /// What it should be.
+        settings: BmcSettings,
+    },
     /// Stop what holds the disk, wipe signatures, zero head and tail, read back.
     Wipe {
         /// Disk.
@@ -411,6 +417,11 @@ pub struct Vdev {
 pub enum Check {
     /// Cannot be told apart from not done: always do it again.
     Never,
+    /// The management controller is as wanted.
+    Bmc {
+        /// What it should be.
+        settings: BmcSettings,
+    },
     /// No signature is left.
     Blank {
         /// Disk.

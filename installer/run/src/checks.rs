@@ -7,6 +7,7 @@ use system::{Access, Command, CommandError, System, SystemError};
 
 use crate::{
     actions::command,
+    bmc,
     devices::{Devices, exported, node, partitions, plain},
     identity, pools, prior,
 };
@@ -23,6 +24,7 @@ pub fn holds(
 ) -> Result<bool, SystemError> {
     match check {
         Check::Never => Ok(false),
+        Check::Bmc { settings } => Ok(bmc::is_as_wanted(system, settings)),
         Check::Blank { disk } => match devices.kernel_name(disk) {
             Ok(name) => blank(system, &name),
             Err(_) => Ok(false),

@@ -388,7 +388,8 @@ impl<'a> Engine<'a, '_> {
 fn can_be_repeated(action: &Action) -> bool {
     matches!(
         action,
-        Action::BeginInstall { .. }
+        Action::ConfigureBmc { .. }
+            | Action::BeginInstall { .. }
             | Action::MakeBootable { .. }
             | Action::WriteState { .. }
             | Action::FinishInstall { .. }

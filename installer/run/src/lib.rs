@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod appliance;
+pub mod bmc;
 pub mod checks;
 pub mod console;
 pub mod context;
@@ -17,6 +18,7 @@ pub mod permit;
 pub mod pools;
 pub mod prior;
 pub mod recorded;
+pub mod secrets;
 pub mod stream;
 
 pub use context::Context;

@@ -62,6 +62,10 @@ pub trait System: Send + Sync {
     /// Writes to a console or port if that is possible at once; never waits long, never fails.
     fn emit(&self, path: &Utf8Path, content: &[u8]);
 
+    /// Asks the machine's management controller once: network function, command and data of an IPMI request. Gives the
+    /// completion code and the data after it. The data of a request may be a password: nobody may write it down.
+    fn ipmi(&self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, SystemError>;
+
     /// Fetches a URL of at most `limit` bytes.
     fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError>;
 

@@ -179,6 +179,12 @@ impl System for Failing<'_> {
         self.inner.emit(path, content);
     }
 
+    fn ipmi(&self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, SystemError> {
+        let path = Utf8Path::new(crate::live::IPMI);
+        self.counter.check(Kind::Change, "ask", path)?;
+        self.inner.ipmi(function, command, data)
+    }
+
     fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError> {
         if self.counter.fails(Kind::Look) {
             return Err(DownloadError::Transfer {

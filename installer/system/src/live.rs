@@ -12,6 +12,9 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ipmi_rs::connection::{
+    IpmiConnection, LogicalUnit, Message, NetFn, Request, RequestTargetAddress,
+};
 use nix::{
     fcntl::OFlag,
     mount::{MntFlags, MsFlags},
@@ -21,6 +24,11 @@ use nix::{
 use crate::{
     Access, BlockDevice, Command, CommandError, DownloadError, Output, System, SystemError, ioctl,
 };
+
+/// The machine's management controller.
+pub(crate) const IPMI: &str = "/dev/ipmi0";
+/// A KCS interface answers in milliseconds; some commands take the controller seconds.
+const IPMI_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The real machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -135,6 +143,18 @@ impl System for Live {
 
     fn emit(&self, path: &Utf8Path, content: &[u8]) {
         emit(path, content).ok();
+    }
+
+    fn ipmi(&self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, SystemError> {
+        let path = Utf8Path::new(IPMI);
+        let mut device =
+            ipmi_rs::File::new(IPMI, IPMI_PATIENCE).map_err(SystemError::file("open", path))?;
+        let message = Message::new_request(NetFn::from(function), command, data.to_vec());
+        let mut request = Request::new(message, RequestTargetAddress::Bmc(LogicalUnit::Zero));
+        let answer = device
+            .send_recv(&mut request)
+            .map_err(SystemError::file("ask", path))?;
+        Ok([&[answer.cc()], answer.data()].concat())
     }
 
     fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError> {

@@ -117,6 +117,12 @@ impl<S: System> System for Recorded<S> {
         self.inner.emit(path, content);
     }
 
+    fn ipmi(&self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, SystemError> {
+        // Never the data: it may be a password.
+        self.record(format!("ipmi {function:#04x}/{command:#04x}"));
+        self.inner.ipmi(function, command, data)
+    }
+
     fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError> {
         self.record(format!("download {url}"));
         self.inner.download(url, limit)

@@ -129,10 +129,19 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
     line.device("virtio-rng-pci");
     line.device("qemu-xhci,id=usb");
     if machine.bmc {
-        line.device(&format!(
-            "ipmi-bmc-sim,id=bmc,mfg_id=10876,product_id={}",
-            machine.board.bmc_product
-        ));
+        match machine.external_bmc {
+            Some(port) => {
+                line.pair(
+                    "-chardev",
+                    &format!("socket,id=bmcline,host=127.0.0.1,port={port},reconnect=1"),
+                );
+                line.device("ipmi-bmc-extern,id=bmc,chardev=bmcline");
+            }
+            None => line.device(&format!(
+                "ipmi-bmc-sim,id=bmc,mfg_id=10876,product_id={}",
+                machine.board.bmc_product
+            )),
+        }
         // X10: SMBIOS type 38 says KCS at 0xCA2.
         line.device("isa-ipmi-kcs,bmc=bmc,ioport=0xca2");
     }
@@ -462,6 +471,17 @@ mod tests {
             )
         );
         assert_eq!(of("mptsas1068").len(), 4);
+    }
+
+    #[test]
+    fn a_bmc_outside_takes_the_place_of_qemus_own() {
+        let mut machine = machines::reference("control", Firmware::Uefi, None).specification();
+        machine.external_bmc = Some(4711);
+        let words = arguments(&machine, &files(), &Boot::default(), 1).join(" ");
+        assert!(words.contains(
+            "-chardev socket,id=bmcline,host=127.0.0.1,port=4711,reconnect=1 -device ipmi-bmc-extern,id=bmc,chardev=bmcline -device isa-ipmi-kcs,bmc=bmc,ioport=0xca2"
+        ));
+        assert!(!words.contains("ipmi-bmc-sim"));
     }
 
     #[test]

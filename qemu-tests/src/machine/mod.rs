@@ -2,6 +2,7 @@
 
 mod accelerator;
 mod arguments;
+mod bmc;
 mod board;
 mod directory;
 mod disk;
@@ -19,6 +20,7 @@ mod stick;
 
 pub use accelerator::Accelerator;
 pub use arguments::{Boot, DirectKernel, Medium, MediumKind, arguments, device_id};
+pub use bmc::Bmc;
 pub use board::Board;
 pub use disk::{Attachment, Disk, Rotation};
 pub use error::MachineError;

@@ -25,6 +25,8 @@ pub struct Specification {
     pub nics: Vec<Nic>,
     /// Has a BMC behind a KCS interface.
     pub bmc: bool,
+    /// TCP port of a BMC outside of QEMU (see [`super::Bmc`]), which has accounts and a network; instead of QEMU's own.
+    pub external_bmc: Option<u16>,
     /// Accelerator.
     pub accelerator: Accelerator,
 }
@@ -68,6 +70,7 @@ impl Builder {
                 disks: Vec::new(),
                 nics: Vec::new(),
                 bmc: true,
+                external_bmc: None,
                 accelerator: Accelerator::Emulation,
             },
         }
@@ -173,6 +176,14 @@ impl Builder {
     #[must_use]
     pub fn bmc(mut self, present: bool) -> Self {
         self.specification.bmc = present;
+        self
+    }
+
+    /// With a BMC outside of QEMU: [`super::Bmc::machine_port`].
+    #[must_use]
+    pub fn external_bmc(mut self, port: u16) -> Self {
+        self.specification.bmc = true;
+        self.specification.external_bmc = Some(port);
         self
     }
 

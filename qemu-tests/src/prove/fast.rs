@@ -39,6 +39,38 @@ pub(super) fn tests() -> Vec<Test> {
             name: "workspace",
             run: || cargo(&["test", "--workspace", "--no-fail-fast"]).map(|text| passed(&text)),
         },
+        Test {
+            name: "namespaces",
+            run: || {
+                let words = [
+                    "test",
+                    "--package",
+                    "preflight",
+                    "--test",
+                    "live",
+                    "--",
+                    "--ignored",
+                ];
+                cargo(&words).map(|text| passed(&text))
+            },
+        },
+        Test {
+            name: "daemons",
+            run: || {
+                let folder = super::daemons::folder(&cache()?)?;
+                let words = [
+                    "test",
+                    "--package",
+                    "roles",
+                    "--test",
+                    "daemons",
+                    "--",
+                    "--ignored",
+                ];
+                cargo_with(&words, &[("RACKWRIGHT_DAEMONS", folder.as_str())])
+                    .map(|text| passed(&text))
+            },
+        },
     ]
 }
 

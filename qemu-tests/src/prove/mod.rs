@@ -1,8 +1,10 @@
 //! `cargo prove`: everything that is tested, one line for each test, a summary in cargo's form.
 
+mod daemons;
 mod disks;
 mod fast;
 mod machines;
+mod management;
 mod paths;
 mod refusals;
 mod report;

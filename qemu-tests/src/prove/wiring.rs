@@ -1,27 +1,30 @@
-//! Three live systems on one switch: bonds with LACP, VLANs and jumbo frames under a real kernel and networkd.
+//! Three live systems on one switch: bonds with LACP, VLANs and jumbo frames under a real kernel and networkd, and a
+//! preflight that finds what is wrong with them before a disk is written.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use roles::NodeFile;
-use roles::node::{Bond, BondMode, Host, Network, PhysicalPort};
+use roles::node::{Bond, BondMode, Host, Network, PhysicalPort, Waiver};
 use run::event::Event;
 
 use super::machines::{BIOS_USB, Test};
 use crate::images::Image;
 use crate::machine::{Boot, Builder, Network as Plug, Nic, NicModel, Patience, Running};
-use crate::scenario::{Site, type_in};
+use crate::node;
+use crate::scenario::{Site, plans, refuses, type_in};
 use crate::switch::{Port, Switch};
 
 pub(super) fn tests() -> Vec<Test> {
     vec![Test {
-        name: "network::bonds-and-vlans",
+        name: "network::bonds-vlans-and-preflight",
         role: "lb",
-        run: bonds_and_vlans,
+        run: three_machines,
     }]
 }
 
-/// VLAN and MTU of each network; the first has no tag.
+/// VLAN and MTU of each network.
 const NETWORKS: [(&str, u16, u32); 3] = [
     ("mgmt", 10, 1500),
     ("cluster", 30, 1500),
@@ -35,6 +38,8 @@ const LEGS: [&str; 2] = ["xe-0/0/", "xe-1/0/"];
 struct Rack {
     switch: Switch,
     sites: Vec<Site>,
+    /// What the machines' clocks begin with; absent: now.
+    clocks: [Option<String>; MACHINES],
 }
 
 fn port_name(machine: usize, leg: usize) -> String {
@@ -51,13 +56,12 @@ fn address(machine: usize, network: usize) -> String {
 
 impl Rack {
     fn new(test: &Test, image: &Image) -> anyhow::Result<Self> {
-        let [untagged, tagged @ ..] = NETWORKS.map(|(_, vlan, _)| vlan);
+        let vlans = NETWORKS.map(|(_, vlan, _)| vlan);
         let ports = (0..MACHINES).flat_map(|machine| {
             (0..LEGS.len()).map(move |leg| {
                 let number = u16::try_from(machine + 1).unwrap_or(u16::MAX);
                 Port::named(&port_name(machine, leg))
-                    .untagged(untagged)
-                    .tagged(&tagged)
+                    .tagged(&vlans)
                     .aggregate(number)
             })
         });
@@ -85,15 +89,25 @@ impl Rack {
                 })
             })
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { switch, sites })
+        Ok(Self {
+            switch,
+            sites,
+            clocks: [const { None }; MACHINES],
+        })
     }
 
     /// Starts all machines; each comes to a refusal, because nobody permits an install, and waits.
     fn start(&mut self) -> anyhow::Result<Vec<Running>> {
         let mut running = Vec::new();
-        for site in &mut self.sites {
-            let boot = site.medium_boot();
-            running.push(site.machine.boot(&Boot { ..boot })?);
+        for (site, clock) in self.sites.iter_mut().zip(&self.clocks) {
+            let boot = Boot {
+                clock: clock.clone(),
+                ..site.medium_boot()
+            };
+            // The node file may have been changed since the machine was made.
+            let text = node::text(&site.node)?;
+            site.write_node_file(&text)?;
+            running.push(site.machine.boot(&boot)?);
         }
         for (site, running) in self.sites.iter_mut().zip(&mut running) {
             let refused = running.wait_for("refusal without permit", Patience::BOOT, |event| {
@@ -132,7 +146,7 @@ fn node_file(file: &mut NodeFile, machine: usize) {
         .map(|(index, (name, vlan, mtu))| Network {
             name: (*name).to_owned(),
             on: Some("bond0".to_owned()),
-            vlan: (index > 0).then_some(*vlan),
+            vlan: Some(*vlan),
             mtu: Some(*mtu),
             addresses: vec![format!("{}/24", address(machine, index))],
             ..Network::default()
@@ -160,13 +174,98 @@ fn ping(to: usize, network: usize) -> String {
     )
 }
 
-fn bonds_and_vlans(test: &Test, image: &Image) -> anyhow::Result<()> {
+fn three_machines(test: &Test, image: &Image) -> anyhow::Result<()> {
     let mut rack = Rack::new(test, image)?;
+    // The third machine tells the time, the first does not know it.
+    rack.sites[0].node.ntp = vec![address(2, 0)];
+    rack.clocks[0] = Some("1970-01-02T00:00:00".to_owned());
     let mut running = rack.start()?;
+    type_in(
+        &mut running[2],
+        "printf 'local stratum 8\\nallow\\n' > /run/clock.conf; chronyd -x -f /run/clock.conf; sleep 2",
+    )?;
     let first = &mut running[0];
+    connected(first).context("bonds and VLANs")?;
+
+    let clean = preflight(first)?;
+    for (id, wanted) in [
+        ("preflight.cable:leg0", "pass"),
+        ("preflight.cable:leg1", "pass"),
+        ("preflight.lacp:bond0", "pass"),
+        ("preflight.leg:bond0:leg0", "pass"),
+        ("preflight.leg:bond0:leg1", "pass"),
+        ("preflight.mtu:storage", "pass"),
+        ("preflight.clock", "warn"),
+    ] {
+        expect(&clean, id, wanted)?;
+    }
+    let failed: Vec<_> = clean
+        .iter()
+        .filter(|(_, weight)| *weight == "fail")
+        .collect();
+    ensure!(failed.is_empty(), "nothing is wrong, but: {failed:?}");
+
+    // A leg that is dead behind its link: the other carries everything, and no reserve is left.
+    rack.switch.cut(&port_name(0, 0), true)?;
+    wait_for(first, &ping(1, 2), "lb2 over `storage` with one leg")?;
+    expect(&preflight(first)?, "preflight.leg:bond0:leg1", "fail")?;
+    rack.switch.cut(&port_name(0, 0), false)?;
+
+    // Switch ports whose MTU was forgotten: ordinary packets pass, large ones do not.
+    let forget = |mtu| {
+        (0..LEGS.len()).try_for_each(|leg| {
+            rack.switch
+                .change(&port_name(1, leg), |port| port.mtu = mtu)
+        })
+    };
+    forget(1500)?;
+    wait_for(first, &ping(1, 1), "lb2 over `cluster`")?;
+    expect(&preflight(first)?, "preflight.mtu:storage", "fail")?;
+    forget(9216)?;
+
+    // A cable in the wrong port of the switch.
+    rack.switch
+        .change(&port_name(0, 1), |port| port.name = "xe-1/0/20".to_owned())?;
+    std::thread::sleep(Duration::from_secs(5));
+    expect(&preflight(first)?, "preflight.cable:leg1", "fail")?;
+    rack.switch
+        .change("xe-1/0/20", |port| port.name = port_name(0, 1))?;
+
+    // Another machine has this one's address.
+    let taken = address(0, 2);
+    type_in(
+        &mut running[2],
+        &format!("ip address add {taken}/24 dev storage0"),
+    )?;
+    let first = &mut running[0];
+    expect(
+        &preflight(first)?,
+        &format!("preflight.address:{taken}"),
+        "fail",
+    )?;
+    drop(running.remove(0));
+
+    // With a permit: refused before the first write; waived, it goes on.
+    let site = &mut rack.sites[0];
+    site.node.permit = node::node_file(test.role, "permit-preflight", "").permit;
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    let id = format!("preflight.address:{taken}");
+    refuses(site, &[&id, "[[waivers]]"])?;
+    site.node.waivers.push(Waiver {
+        finding: id,
+        reason: "a test".to_owned(),
+    });
+    let text = node::text(&site.node)?;
+    site.write_node_file(&text)?;
+    plans(site).context("with the finding waived")
+}
+
+/// Everybody hears everybody with full packets, over two legs.
+fn connected(first: &mut Running) -> anyhow::Result<()> {
     let look = type_in(
         first,
-        "cat /proc/net/bonding/bond0; networkctl --no-pager --no-legend list; ip -br link; ip -br addr",
+        "cat /proc/net/bonding/bond0; networkctl --no-pager --no-legend list; ip -br addr",
     )?;
     for words in [
         "802.3ad",
@@ -179,32 +278,42 @@ fn bonds_and_vlans(test: &Test, image: &Image) -> anyhow::Result<()> {
         ensure!(look.contains(words), "there is no `{words}`:\n{look}");
     }
     // Both legs are in the aggregate that works: the switch answered on both.
-    let active = "grep -c 'Aggregator ID: '$(sed -n 's/.*Aggregator ID: //p' /proc/net/bonding/bond0 | head -1)'$' /proc/net/bonding/bond0";
-    wait_for(
-        first,
-        &format!("test $({active}) = 3"),
-        "both legs in one aggregate",
-    )
-    .with_context(|| look.clone())?;
+    let same =
+        "test $(sed -n 's/.*Aggregator ID: //p' /proc/net/bonding/bond0 | sort -u | wc -l) = 1";
+    wait_for(first, same, "both legs in one aggregate")?;
     for (network, (name, _, _)) in NETWORKS.iter().enumerate() {
         for other in 1..MACHINES {
             let what = format!("lb{} over `{name}`", other + 1);
             wait_for(first, &ping(other, network), &what)?;
         }
     }
-    // A leg that is cut: the other carries everything.
-    rack.switch.cut(&port_name(0, 0), true)?;
-    wait_for(first, &ping(1, 2), "lb2 over `storage` with one leg")?;
-    rack.switch.cut(&port_name(0, 0), false)?;
-    // A switch port whose MTU was forgotten: ordinary packets pass, large ones do not.
-    rack.switch
-        .change(&port_name(1, 0), |port| port.mtu = 1500)?;
-    rack.switch
-        .change(&port_name(1, 1), |port| port.mtu = 1500)?;
-    wait_for(first, &ping(1, 1), "lb2 over `cluster`")?;
+    Ok(())
+}
+
+/// Findings of the network, by id.
+fn preflight(running: &mut Running) -> anyhow::Result<BTreeMap<String, String>> {
+    let said = type_in(
+        running,
+        "rackwright-installer preflight --json --pull-legs 2>/dev/null || true",
+    )?;
+    let json = said
+        .get(said.find('[').unwrap_or_default()..=said.rfind(']').unwrap_or_default())
+        .unwrap_or_default();
+    let findings: Vec<serde_json::Value> =
+        serde_json::from_str(json).with_context(|| format!("no findings in:\n{said}"))?;
+    let word = |finding: &serde_json::Value, key: &str| {
+        finding[key].as_str().unwrap_or_default().to_owned()
+    };
+    Ok(findings
+        .iter()
+        .map(|finding| (word(finding, "id"), word(finding, "weight")))
+        .collect())
+}
+
+fn expect(findings: &BTreeMap<String, String>, id: &str, wanted: &str) -> anyhow::Result<()> {
     ensure!(
-        type_in(first, &ping(1, 2)).is_err(),
-        "9000 bytes went through a port that carries 1500"
+        findings.get(id).is_some_and(|weight| weight == wanted),
+        "`{id}` was to be `{wanted}`:\n{findings:#?}"
     );
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What each action does. Command lines come from [`plan::commands`], the same that the dry run prints; the rest is here.
 
+mod bmc;
 mod bootable;
 mod image;
 mod repair;
@@ -117,6 +118,7 @@ impl Act<'_> {
     pub fn perform(&mut self) -> Result<(), ActionError> {
         self.verify_disks()?;
         match &self.step.action {
+            Action::ConfigureBmc { settings } => self.configure_bmc(settings),
             Action::Wipe { disk } => self.wipe(disk),
             Action::Partition {
                 device, partitions, ..
@@ -185,6 +187,7 @@ impl Act<'_> {
             Action::CreatePool { vdevs, .. } => {
                 vdevs.iter().flat_map(|vdev| &vdev.members).collect()
             }
+            Action::ConfigureBmc { .. } => Vec::new(),
             // Data sets lie on their pool; its members are the step's `destroys`.
             Action::CreateDataset { .. } => Vec::new(),
             Action::BeginInstall { state }

@@ -211,6 +211,37 @@ fn the_live_system() {
     }
 }
 
+/// The port is known by its place until the install has recorded its MAC address.
+#[test]
+fn ports_are_named_by_what_the_install_recorded() {
+    let machine = Machine::installed("installed");
+    let node = "format = 1\nnode = \"n1\"\nrole = \"lb\"\n[[ports]]\nname = \"mgmt0\"\npath = \"0000:03:00.0\"\n\
+                [[networks]]\nname = \"mgmt\"\non = \"mgmt0\"\naddresses = [\"192.0.2.10/24\"]\n";
+    machine.put("/state/node.toml", node);
+    let link = "/etc/systemd/network/10-mgmt0.link";
+    prepare(&machine.tree, None);
+    assert!(
+        machine
+            .get(link)
+            .contains("Property=RACKWRIGHT_PORT=mgmt0\n")
+    );
+
+    machine.put("/state/ports.json", r#"{"mgmt0": "0c:c4:7a:00:00:01"}"#);
+    prepare(&machine.tree, None);
+    assert!(
+        machine
+            .get(link)
+            .contains("PermanentMACAddress=0c:c4:7a:00:00:01\n")
+    );
+
+    machine.put("/state/ports.json", "[]");
+    let reason = prepare(&machine.tree, None).incomplete.unwrap();
+    assert!(
+        reason.contains("`/state/ports.json` is damaged"),
+        "{reason}"
+    );
+}
+
 #[test]
 fn planned_disks_are_used_through_all_paths() {
     let unit = "/etc/systemd/system/multipathd.service";

@@ -137,6 +137,12 @@ impl Simulated {
         self.state().urls.insert(url.to_owned(), content.to_vec());
     }
 
+    /// Gives the machine a management controller: network function, command and data in; completion code and data out, or
+    /// nothing for silence. Copies of the machine share it.
+    pub fn add_bmc(&self, answer: impl FnMut(u8, u8, &[u8]) -> Option<Vec<u8>> + Send + 'static) {
+        self.state().bmc = Some(Arc::new(Mutex::new(answer)));
+    }
+
     /// Power off and on: mounts, assembled arrays, imported pools and the live system's files are gone, disks stay.
     pub fn power_cycle(&self) {
         self.state().power_cycle();
@@ -311,6 +317,16 @@ impl System for Simulated {
             .entry(path.to_owned())
             .or_default()
             .extend_from_slice(content);
+    }
+
+    fn ipmi(&self, function: u8, command: u8, data: &[u8]) -> Result<Vec<u8>, SystemError> {
+        let path = Utf8Path::new(crate::live::IPMI);
+        let bmc = self.state().bmc.clone();
+        let bmc =
+            bmc.ok_or_else(|| SystemError::file("open", path)(io::ErrorKind::NotFound.into()))?;
+        let mut answer = bmc.lock().unwrap_or_else(PoisonError::into_inner);
+        answer(function, command, data)
+            .ok_or_else(|| SystemError::file("ask", path)(io::ErrorKind::TimedOut.into()))
     }
 
     fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, DownloadError> {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -52,8 +53,13 @@ impl SimulatedDisk {
 
 pub(super) type Files = BTreeMap<Utf8PathBuf, (Vec<u8>, u32)>;
 
+/// Network function, command and data in; completion code and data out.
+pub(super) type Controller = dyn FnMut(u8, u8, &[u8]) -> Option<Vec<u8>> + Send;
+
 #[derive(Clone, Default)]
 pub(super) struct State {
+    /// Management controller.
+    pub bmc: Option<Arc<Mutex<Controller>>>,
     pub disks: BTreeMap<String, SimulatedDisk>,
     /// Mapped devices (LVM, multipath) by kernel name, with what they lie on.
     pub mappings: BTreeMap<String, Vec<String>>,

@@ -1,0 +1,252 @@
+//! Secrets of a cluster: all from one seed, by purpose and machine, and sealed before they are written. They never stand in
+//! a node file, which travels in clear.
+//!
+//! Derivation is HKDF-SHA256 (RFC 5869) with the seed as key material and `purpose NUL machine` as info: the same seed gives
+//! the same secrets on any workstation, and one of them tells nothing of another. Sealing is XChaCha20-Poly1305 with a key of
+//! the machine's own; its nonce is derived from the plain text, so that equal secrets give equal bytes and a second compile
+//! rewrites nothing, and no nonce is ever used for two texts.
+
+use std::{collections::BTreeMap, fmt};
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::site::{
+    Site,
+    model::{Proxy, SiteNode},
+};
+
+/// First line of a seed file.
+const SEED_HEADER: &str = "rackwright-seed 1";
+/// First word of a sealed file.
+const SEALED_HEADER: &str = "rackwright-sealed 1";
+/// Thirty-two characters that nobody takes for one another, so that a password can be typed: five bits each.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// What all secrets of a cluster come from: 256 bits, made once.
+pub struct Seed(Zeroizing<[u8; 32]>);
+
+/// A secret; shown by nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+/// The secrets of one machine, by purpose.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(BTreeMap<&'static str, Secret>);
+
+/// What is wrong with a seed or a sealed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Not the text of a seed file.
+    #[error(
+        "this is no seed file\nhint: it holds the line `{SEED_HEADER}` and then 64 hexadecimal digits"
+    )]
+    Seed,
+    /// Not the text of a sealed file.
+    #[error("this is no sealed file")]
+    Form,
+    /// Another seed, another machine, or altered bytes.
+    #[error(
+        "the sealed file cannot be opened: it was made with another seed or for another machine, or it was changed"
+    )]
+    Closed,
+}
+
+impl Seed {
+    /// A seed from bytes of the operating system's random generator.
+    #[must_use]
+    pub fn new(random: [u8; 32]) -> Self {
+        Self(Zeroizing::new(random))
+    }
+
+    /// Reads a seed file.
+    ///
+    /// # Errors
+    /// The text is not that of a seed file. Its content is never shown.
+    pub fn parse(text: &str) -> Result<Self, SecretError> {
+        let digits = text
+            .strip_prefix(SEED_HEADER)
+            .and_then(|rest| rest.strip_prefix('\n'))
+            .ok_or(SecretError::Seed)?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(digits.trim_end(), &mut *bytes).map_err(|_| SecretError::Seed)?;
+        Ok(Self(bytes))
+    }
+
+    /// The seed file's text: write it with mode 0600 and nowhere else.
+    #[must_use]
+    pub fn text(&self) -> Zeroizing<String> {
+        let digits = Zeroizing::new(hex::encode(*self.0));
+        Zeroizing::new(format!("{SEED_HEADER}\n{}\n", *digits))
+    }
+
+    fn derive(&self, purpose: &str, machine: &str, out: &mut [u8]) {
+        let generator = Hkdf::<Sha256>::new(Some(b"rackwright"), &*self.0);
+        let info = format!("{purpose}\0{machine}");
+        // Fails only beyond 255 times 32 bytes (RFC 5869, 2.3), and nothing here is longer than 52.
+        let _ = generator.expand(info.as_bytes(), out);
+    }
+
+    /// Text of `length` characters, five bits of the seed in each. An empty `machine` is the whole cluster.
+    fn password(&self, purpose: &str, machine: &str, length: usize) -> Secret {
+        let mut bytes = Zeroizing::new(vec![0; length]);
+        self.derive(purpose, machine, &mut bytes);
+        let text = bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte % 32)))
+            .map(|byte| char::from(*byte))
+            .collect();
+        Secret(Zeroizing::new(text))
+    }
+
+    /// Password of a machine's board management account: 16 characters, the length that every IPMI 2.0 firmware stores
+    /// whole (a password of 20 bytes is an option of the Set User Password command).
+    #[must_use]
+    pub fn bmc_password(&self, machine: &str) -> Secret {
+        self.password("bmc", machine, 16)
+    }
+
+    /// All secrets of a machine: its own, and those that it shares with others because of its role.
+    #[must_use]
+    pub fn secrets(&self, site: &Site, node: &SiteNode) -> Secrets {
+        let mut secrets = BTreeMap::new();
+        secrets.insert("join-token", self.password("join-token", &node.name, 26));
+        if node.bmc.is_some() {
+            secrets.insert("bmc-password", self.bmc_password(&node.name));
+        }
+        for (purpose, roles) in SHARED {
+            let proxied = *purpose != "proxy-admin" && *purpose != "proxy-cluster";
+            if roles.contains(&node.role.as_str())
+                && (proxied || site.options.proxy != Proxy::Haproxy)
+            {
+                secrets.insert(purpose, self.password(purpose, "", 32));
+            }
+        }
+        Secrets(secrets)
+    }
+
+    fn sealing(&self, machine: &str) -> XChaCha20Poly1305 {
+        let mut key = Zeroizing::new([0; 32]);
+        self.derive("seal", machine, &mut *key);
+        XChaCha20Poly1305::new((&*key).into())
+    }
+
+    /// The secrets of a machine as a sealed file: one line that says for whom, one of hexadecimal digits.
+    #[must_use]
+    pub fn seal(&self, machine: &str, secrets: &Secrets) -> String {
+        let plain = secrets.text();
+        let header = format!("{SEALED_HEADER} {machine}");
+        let mut nonce = [0; 24];
+        let purpose = Zeroizing::new(format!("nonce\0{}", *plain));
+        self.derive(&purpose, machine, &mut nonce);
+        let payload = Payload {
+            msg: plain.as_bytes(),
+            aad: header.as_bytes(),
+        };
+        // Fails only for texts beyond 256 GiB.
+        let sealed = self
+            .sealing(machine)
+            .encrypt(&XNonce::from(nonce), payload)
+            .unwrap_or_default();
+        format!("{header}\n{}{}\n", hex::encode(nonce), hex::encode(sealed))
+    }
+
+    /// Opens a sealed file: purpose to secret.
+    ///
+    /// # Errors
+    /// The text is not that of a sealed file, or it was not made with this seed for the machine that it names.
+    pub fn open(&self, text: &str) -> Result<BTreeMap<String, Secret>, SecretError> {
+        let (header, digits) = text.split_once('\n').ok_or(SecretError::Form)?;
+        let machine = header
+            .strip_prefix(SEALED_HEADER)
+            .and_then(|rest| rest.strip_prefix(' '))
+            .ok_or(SecretError::Form)?;
+        let bytes = hex::decode(digits.trim_end()).map_err(|_| SecretError::Form)?;
+        let (nonce, sealed) = bytes.split_at_checked(24).ok_or(SecretError::Form)?;
+        let nonce: [u8; 24] = nonce.try_into().map_err(|_| SecretError::Form)?;
+        let payload = Payload {
+            msg: sealed,
+            aad: header.as_bytes(),
+        };
+        let plain = self
+            .sealing(machine)
+            .decrypt(&XNonce::from(nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| SecretError::Closed)?;
+        let plain = std::str::from_utf8(&plain).map_err(|_| SecretError::Closed)?;
+        Ok(plain
+            .lines()
+            .filter_map(|line| line.split_once(" = "))
+            .map(|(purpose, secret)| {
+                let secret = Secret(Zeroizing::new(secret.trim_matches('"').to_owned()));
+                (purpose.to_owned(), secret)
+            })
+            .collect())
+    }
+}
+
+/// Secrets that machines share: purpose, and the roles that get it. Nobody gets what his role has no use for.
+const SHARED: &[(&str, &[&str])] = &[
+    ("ca-key-seed", &["control"]),
+    (
+        "database-app",
+        &["production", "standalone", "galera", "database"],
+    ),
+    ("database-monitor", &["lb", "galera", "database"]),
+    ("database-replication", &["galera", "database"]),
+    ("proxy-admin", &["lb"]),
+    ("proxy-cluster", &["lb"]),
+    ("sessions", &["production"]),
+    ("storage-replication", &["storage", "backup"]),
+];
+
+impl Secret {
+    /// The secret itself. Not for logs, arguments or messages.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Secrets {
+    /// Purposes and secrets, by purpose.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
+        self.0.iter().map(|(purpose, secret)| (*purpose, secret))
+    }
+
+    /// One `purpose = "secret"` in each line.
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::new());
+        for (purpose, secret) in self.iter() {
+            text.push_str(purpose);
+            text.push_str(" = \"");
+            text.push_str(secret.expose());
+            text.push_str("\"\n");
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Purposes only.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

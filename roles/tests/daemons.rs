@@ -1,0 +1,421 @@
+//! Every file that is rendered for a daemon, read by that daemon itself in the version the images have (Debian 13).
+//!
+//! `cargo prove --fast` unpacks the programs into a folder (nothing is installed, nothing started) and runs this with
+//! `RACKWRIGHT_DAEMONS` naming it. Each check runs in namespaces of its own: a network with nothing at its ends, and the rendered
+//! `/etc` laid over the folder. What these parsers cannot know without a real machine, such as whether a bond comes up, is
+//! for the simulated servers.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its files has failed"
+)]
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use roles::render::{Accounts, BootFacts, BootMode, Content, RenderedFile};
+
+/// Mounts the layers and enters them. `$1` rendered, `$2` programs, `$3` an empty folder, then the command.
+const ENTER: &str = r#"
+set -e
+rendered=$1 programs=$2 merged=$3
+shift 3
+mount -t overlay overlay -o "lowerdir=$rendered:$programs" "$merged"
+mount -t proc proc "$merged/proc"
+mount -t sysfs sysfs "$merged/sys" || mount --rbind /sys "$merged/sys"
+for folder in run tmp var/lib/nfs; do mount -t tmpfs tmpfs "$merged/$folder"; done
+mount --bind /dev "$merged/dev"
+ip link set lo up
+# keepalived wants the interfaces that it is told of; a bridge is what every kernel can make.
+for name in mgmt0 cluster0 storage0; do
+    ip link add "$name" type dummy 2>&- || ip link add "$name" type bridge
+done
+exec chroot "$merged" "$@"
+"#;
+
+/// A file, the command that reads it, and what the command says of a file that is wrong although it ends with 0.
+struct Check {
+    file: &'static str,
+    command: &'static [&'static str],
+    complaints: &'static [&'static str],
+}
+
+const CHECKS: [Check; 14] = [
+    Check {
+        file: "/etc/nftables.conf",
+        command: &["nft", "-c", "-f", "/etc/nftables.conf"],
+        complaints: &["rror"],
+    },
+    Check {
+        file: "/etc/keepalived/keepalived.conf",
+        command: &[
+            "keepalived",
+            "--config-test",
+            "--log-console",
+            "-f",
+            "/etc/keepalived/keepalived.conf",
+        ],
+        complaints: &["nknown keyword", "nused", "nvalid"],
+    },
+    Check {
+        file: "/etc/haproxy/haproxy.cfg",
+        command: &["haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"],
+        complaints: &["[WARNING]", "[ALERT]"],
+    },
+    Check {
+        file: "/etc/mysql/mariadb.conf.d/80-rackwright.cnf",
+        command: &[
+            "mariadbd",
+            "--defaults-file=/etc/mysql/mariadb.conf.d/80-rackwright.cnf",
+            "--user=root",
+            "--help",
+            "--verbose",
+        ],
+        complaints: &["nknown variable", "nknown option", "[Warning] --"],
+    },
+    Check {
+        file: "/etc/chrony/chrony.conf",
+        command: &["chronyd", "-p", "-f", "/etc/chrony/chrony.conf"],
+        complaints: &["nvalid", "ould not"],
+    },
+    Check {
+        file: "/etc/nfs.conf.d/rackwright.conf",
+        command: &[
+            "nfsconf",
+            "--file",
+            "/etc/nfs.conf.d/rackwright.conf",
+            "--dump",
+            "-",
+        ],
+        complaints: &["rror", "arning"],
+    },
+    Check {
+        // The export table is made and shown; there is no NFS server in the kernel to be told of it.
+        file: "/etc/exports",
+        command: &[
+            "sh",
+            "-c",
+            "touch /var/lib/nfs/etab /var/lib/nfs/rmtab; exportfs -a; cat /var/lib/nfs/etab",
+        ],
+        complaints: &["exportfs: /etc/exports", "nknown", "yntax", "arning"],
+    },
+    Check {
+        file: "/etc/ssh/sshd_config.d/rackwright.conf",
+        command: &["sshd", "-G", "-f", "/etc/ssh/sshd_config.d/rackwright.conf"],
+        complaints: &["nsupported", "eprecated", "Bad configuration"],
+    },
+    Check {
+        file: "/etc/dovecot/dovecot.conf",
+        command: &["doveconf", "-n", "-c", "/etc/dovecot/dovecot.conf"],
+        complaints: &["rror", "atal"],
+    },
+    Check {
+        file: "/etc/dnsmasq.d/rackwright.conf",
+        command: &[
+            "dnsmasq",
+            "--test",
+            "--conf-file=/etc/dnsmasq.d/rackwright.conf",
+        ],
+        complaints: &["bad "],
+    },
+    Check {
+        file: "/etc/udev/rules.d/70-rackwright-ports.rules",
+        command: &[
+            "udevadm",
+            "verify",
+            "/etc/udev/rules.d/70-rackwright-ports.rules",
+        ],
+        complaints: &[],
+    },
+    Check {
+        file: "/etc/systemd/system/rackwright-boot-check.service",
+        command: &[
+            "sh",
+            "-c",
+            "systemd-analyze verify --man=no --recursive-errors=no /etc/systemd/system/rackwright-*.*",
+        ],
+        complaints: &["nknown", "rackwright-"],
+    },
+    Check {
+        // Reads every .link file, whatever the interface.
+        file: "/etc/systemd/network/10-storage0a.link",
+        command: &[
+            "env",
+            "SYSTEMD_LOG_LEVEL=debug",
+            "SYSTEMD_LOG_TARGET=console",
+            "udevadm",
+            "test-builtin",
+            "net_setup_link",
+            "/sys/class/net/mgmt0",
+        ],
+        complaints: &[".link:"],
+    },
+    Check {
+        // Reads every .netdev and .network file before it does anything, and is stopped then.
+        file: "/etc/systemd/network/22-bond0.network",
+        command: &[
+            "sh",
+            "-c",
+            "mkdir /run/systemd /run/systemd/netif; chown systemd-network:systemd-network /run/systemd/netif; \
+             SYSTEMD_LOG_TARGET=console timeout 2 /usr/lib/systemd/systemd-networkd; test $? = 124",
+        ],
+        complaints: &[".network:", ".netdev:"],
+    },
+];
+
+/// A machine of each role with everything that changes its files: a bond with VLANs, hosts, virtual addresses, RDMA.
+fn node(role: &str) -> String {
+    let wiring = include_str!("valid/wiring.toml").replace(
+        "role = \"storage\"\ndomain",
+        &format!("role = \"{role}\"\ndomain"),
+    );
+    assert!(wiring.contains(&format!("\nrole = \"{role}\"\n")));
+    wiring
+        + r#"
+[settings]
+rdma = true
+arc_max = 1073741824
+vips = [{ name = "mail", network = "cluster", address = "10.77.30.9/24", router_id = 51, priority = 150, source = "10.77.30.41", peers = ["10.77.30.42"] }, { name = "gateway", network = "cluster", address = "10.77.30.1/24", router_id = 52, priority = 150, peers = [] }]
+databases = [{ name = "db1", address = "10.77.30.11" }, { name = "db2", address = "10.77.30.12" }]
+members = ["10.77.30.11", "10.77.30.12", "10.77.30.13"]
+"#
+}
+
+fn rendered(role: &str) -> Vec<RenderedFile> {
+    let set = roles::folder::read(Utf8Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let node = roles::parse::node_file("node.toml", &node(role), Some(&set))
+        .unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+    let system = [
+        "haproxy",
+        "mysql",
+        "_chrony",
+        "_rpc",
+        "statd",
+        "sshd",
+        "dnsmasq",
+        "dovecot",
+        "dovenull",
+        "postfix",
+        "nobody",
+        "keepalived_script",
+        "systemd-network",
+    ];
+    let lines = |form: &dyn Fn(usize, &str) -> String| -> String {
+        system
+            .iter()
+            .enumerate()
+            .map(|(number, name)| form(number + 100, name))
+            .collect()
+    };
+    let facts = BootFacts {
+        mode: BootMode::Run,
+        role: role.to_owned(),
+        version: "0.1.0".to_owned(),
+        slot: Some("a".to_owned()),
+        machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
+        mounts: Vec::new(),
+        multipath: Vec::new(),
+        ports: BTreeMap::new(),
+        accounts: Some(Accounts {
+            passwd: "root:x:0:0:root:/root:/bin/sh\n".to_owned()
+                + &lines(&|id, name| format!("{name}:x:{id}:{id}::/:/bin/sh\n")),
+            shadow: "root:*:20000:0:99999:7:::\n".to_owned(),
+            group: "root:x:0:\n".to_owned() + &lines(&|id, name| format!("{name}:x:{id}:\n")),
+        }),
+    };
+    roles::render::files(&set, &set.roles[role], Some(&node), &facts).unwrap()
+}
+
+/// The rendered files below `root`, and the programs of ours that units start.
+fn write(root: &Utf8Path, files: &[RenderedFile]) {
+    for file in files {
+        let path = root.join(file.path.trim_start_matches('/'));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match &file.content {
+            Content::File { text, .. } => std::fs::write(&path, text).unwrap(),
+            Content::Link { target } => std::os::unix::fs::symlink(target, &path).unwrap(),
+        }
+    }
+    for folder in ["mail", "config", "archive", "logs"] {
+        std::fs::create_dir_all(root.join("var/srv/export").join(folder)).unwrap();
+    }
+    for folder in ["proc", "sys", "run", "tmp", "dev", "var/lib/nfs"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for program in ["usr/bin/rackwright-installer", "usr/sbin/zpool"] {
+        let path = root.join(program);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "#!/bin/sh\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).unwrap();
+    }
+}
+
+fn programs() -> Utf8PathBuf {
+    std::env::var("RACKWRIGHT_DAEMONS")
+        .unwrap_or_else(|_| {
+            panic!("RACKWRIGHT_DAEMONS names no folder\nhint: cargo prove --fast daemons")
+        })
+        .into()
+}
+
+fn run(root: &Utf8Path, merged: &Utf8Path, command: &[&str]) -> Output {
+    let mut unshare = Command::new("unshare");
+    if !std::fs::metadata("/proc/self")
+        .is_ok_and(|it| std::os::unix::fs::MetadataExt::uid(&it) == 0)
+    {
+        unshare.args(["--user", "--map-auto", "--map-root-user"]);
+    }
+    unshare
+        .args(["--mount", "--net", "--pid", "--fork", "--kill-child"])
+        .args(["sh", "-c", ENTER, "sh"])
+        .args([root, &programs(), merged])
+        .args(command)
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C")
+        .output()
+        .unwrap()
+}
+
+const ROLES: [&str; 8] = [
+    "backup",
+    "control",
+    "database",
+    "galera",
+    "lb",
+    "production",
+    "standalone",
+    "storage",
+];
+
+#[test]
+#[ignore = "needs the programs of Debian 13: cargo prove --fast daemons"]
+fn every_daemon_takes_its_file() {
+    let mut wrong = Vec::new();
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    for role in ROLES {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let (root, merged) = (folder.join("rendered"), folder.join("merged"));
+        std::fs::create_dir(&merged).unwrap();
+        let files = rendered(role);
+        write(&root, &files);
+        for check in &CHECKS {
+            if !files.iter().any(|file| file.path == check.file) {
+                continue;
+            }
+            *seen.entry(check.file).or_default() += 1;
+            let output = run(&root, &merged, check.command);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned()
+                + &String::from_utf8_lossy(&output.stderr);
+            let complaint = check.complaints.iter().find(|words| said.contains(**words));
+            if !output.status.success() || complaint.is_some() {
+                let tail: Vec<&str> = said.lines().rev().take(15).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                wrong.push(format!(
+                    "{role}: `{}`: {} {complaint:?}\n{}",
+                    check.command.join(" "),
+                    output.status,
+                    tail.join("\n")
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    // A check whose file nobody renders any more would pass for ever.
+    for check in &CHECKS {
+        assert!(seen.contains_key(check.file), "no role has {}", check.file);
+    }
+}
+
+/// The same checks refuse what is wrong, so their silence means something.
+#[test]
+#[ignore = "needs the programs of Debian 13: cargo prove --fast daemons"]
+fn what_is_wrong_is_refused() {
+    let spoil = [
+        (
+            "lb",
+            "/etc/nftables.conf",
+            "tcp dport 22 accept",
+            "tcp dport 22 accpt",
+        ),
+        (
+            "lb",
+            "/etc/keepalived/keepalived.conf",
+            "nopreempt",
+            "nopreemt",
+        ),
+        (
+            "lb",
+            "/etc/haproxy/haproxy.cfg",
+            "balance first",
+            "balance frist",
+        ),
+        (
+            "galera",
+            "/etc/mysql/mariadb.conf.d/80-rackwright.cnf",
+            "binlog_format",
+            "binlog_fromat",
+        ),
+        (
+            "storage",
+            "/etc/exports",
+            "no_subtree_check",
+            "no_subtre_check",
+        ),
+        (
+            "storage",
+            "/etc/chrony/chrony.conf",
+            "makestep 1 3",
+            "makestep one 3",
+        ),
+        (
+            "storage",
+            "/etc/systemd/network/10-storage0a.link",
+            "RxBufferSize",
+            "RxBuferSize",
+        ),
+        (
+            "storage",
+            "/etc/systemd/network/22-bond0.network",
+            "ConfigureWithoutCarrier",
+            "ConfigureWithoutCarier",
+        ),
+        (
+            "storage",
+            "/etc/udev/rules.d/70-rackwright-ports.rules",
+            "ATTR{dev_port}==",
+            "ATTRR{dev_port}==",
+        ),
+        (
+            "storage",
+            "/etc/systemd/system/rackwright-boot-check.service",
+            "ExecStart=",
+            "ExecStat=",
+        ),
+    ];
+    let mut taken = Vec::new();
+    for (role, path, right, bad) in spoil {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let (root, merged) = (folder.join("rendered"), folder.join("merged"));
+        std::fs::create_dir(&merged).unwrap();
+        let mut files = rendered(role);
+        let file = files.iter_mut().find(|file| file.path == path).unwrap();
+        let Content::File { text, .. } = &mut file.content else {
+            panic!("{path} is a link");
+        };
+        assert!(text.contains(right), "{path}: {text}");
+        *text = text.replace(right, bad);
+        write(&root, &files);
+        let check = CHECKS.iter().find(|check| check.file == path).unwrap();
+        let output = run(&root, &merged, check.command);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        if output.status.success() && !check.complaints.iter().any(|words| said.contains(words)) {
+            taken.push(format!("{path} with `{bad}`\n{said}"));
+        }
+    }
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
+}
