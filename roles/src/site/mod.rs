@@ -2,6 +2,7 @@
 
 pub mod duration;
 mod init;
+mod machine;
 pub mod model;
 mod names;
 pub mod rules;
