@@ -67,7 +67,7 @@ pub fn draw(site: &Site) -> (String, Vec<String>) {
     let switches = site.switches.iter().map(|switch| {
         let what = switch.member.map_or_else(
             || "switch".to_owned(),
-            |member| format!("switch, member {member}"),
+            |member| format!("member {member}"),
         );
         (
             switch.name.as_str(),
