@@ -249,8 +249,8 @@ fn program_size(text: Option<&str>, otherwise: u64) -> String {
         .and_then(|text| parse_size(text).ok())
         .unwrap_or(otherwise);
     match bytes {
-        _ if bytes % GIB == 0 => format!("{}G", bytes / GIB),
-        _ if bytes % MIB == 0 => format!("{}M", bytes / MIB),
+        _ if bytes.is_multiple_of(GIB) => format!("{}G", bytes / GIB),
+        _ if bytes.is_multiple_of(MIB) => format!("{}M", bytes / MIB),
         _ => bytes.to_string(),
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn html(
         "</section>\n<section class=\"page\"><h2>Networks and addresses</h2>{}</section>\n",
         drawings[1]
     );
-    let _ = write!(page, "<section><h2>Cables</h2>{}</section>\n", drawings[2]);
+    let _ = writeln!(page, "<section><h2>Cables</h2>{}</section>", drawings[2]);
     machines(&mut page, site);
     virtual_addresses(&mut page, vips);
     networks(&mut page, site);
