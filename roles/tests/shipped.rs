@@ -272,7 +272,8 @@ fn every_role_renders_with_networks_and_settings() {
             "format = 1\nnode = \"n1\"\nrole = \"{name}\"\ndomain = \"mail.example\"\ndns = [\"10.0.0.53\"]\n\
              [[networks]]\nname = \"cluster\"\nmac = \"0c:c4:7a:00:00:01\"\naddresses = [\"10.0.0.2/24\"]\n\
              [[networks]]\nname = \"storage\"\nmac = \"0c:c4:7a:00:00:02\"\naddresses = [\"10.0.1.2/24\"]\n\
-             [settings]\nrdma = true\narc_max = 1073741824\nvip = \"192.0.2.9/24\"\npeers = [\"192.0.2.3\"]\n\
+             [settings]\nrdma = true\narc_max = 1073741824\nvips = [{{ name = \"mail\", network = \"public\", address = \"192.0.2.9/24\", router_id = 51, \
+             priority = 150, source = \"192.0.2.2\", peers = [\"192.0.2.3\"] }}]\n\
              databases = [{{ name = \"db1\", address = \"10.0.0.11\" }}, {{ name = \"db2\", address = \"10.0.0.12\" }}]\n"
         );
         let node = roles::parse::node_file("n1.toml", &text, Some(&set))

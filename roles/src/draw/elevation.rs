@@ -65,10 +65,9 @@ pub fn draw(site: &Site) -> (String, Vec<String>) {
         }
     }
     let switches = site.switches.iter().map(|switch| {
-        let what = switch.member.map_or_else(
-            || "switch".to_owned(),
-            |member| format!("switch, member {member}"),
-        );
+        let what = switch
+            .member
+            .map_or_else(|| "switch".to_owned(), |member| format!("member {member}"));
         (
             switch.name.as_str(),
             what,

@@ -11,7 +11,7 @@ use super::{
     svg::{Anchor, DASHES, Svg},
 };
 
-const COLUMN: f64 = 104.0;
+const COLUMN: f64 = 116.0;
 const LEFT: f64 = 190.0;
 const BOX: f64 = 44.0;
 const LANE: f64 = 40.0;
@@ -269,7 +269,7 @@ pub fn cabling(site: &Site, cables: &[Cable]) -> String {
                 svg.dot((stem, upper), 4.0);
                 if step >= 12.0 {
                     svg.upwards(
-                        (stem - 3.0, foot - 6.0),
+                        (stem - 4.0, foot - 6.0),
                         10.0,
                         &format!("{} \u{2013} {}", cable.port, cable.switch_port),
                     );
