@@ -12,8 +12,8 @@ use crate::machine::Running;
 const LINE: usize = 1;
 /// From the refusal to the prompt.
 const PROMPT: Duration = Duration::from_secs(180);
-/// Typed at once, each piece after the echo of the one before: on a busy host the emulated UART stops listening for good when
-/// more than about 270 bytes wait (QEMU 7.2, Linux 6.12, 2026-11-23).
+/// Typed at once, each piece after the echo of the one before. In some machines the emulated UART stops listening for good
+/// after 272 bytes all the same (QEMU 7.2, Linux 6.12, 2026-11-23); why is not known.
 const PIECE: usize = 16;
 const ECHO: Duration = Duration::from_secs(20);
 /// For a script.
