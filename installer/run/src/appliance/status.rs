@@ -257,8 +257,19 @@ fn disks(system: &dyn System) -> Vec<Disk> {
     entries
         .into_iter()
         .filter(|entry| entry.kind == "disk" && !entry.disk.name.starts_with("ram"))
-        .map(|entry| entry.disk)
+        .map(|entry| Disk {
+            model: ata_model(system, &entry.disk.name).or(entry.disk.model),
+            ..entry.disk
+        })
         .collect()
+}
+
+/// The whole model of an ATA disk. lsblk says what udev says, and udev's SCSI rules (sg3-utils) what INQUIRY says, which
+/// has room for 16 characters; everybody may read this page.
+fn ata_model(system: &dyn System, name: &str) -> Option<String> {
+    let page = format!("/sys/block/{name}/device/vpd_pg89");
+    let page = system.read(Utf8Path::new(&page)).ok()?;
+    firmware::probe::identity::ata_information(&page)?.model
 }
 
 fn networks(system: &dyn System) -> Vec<Network> {

@@ -46,6 +46,11 @@ pub(in crate::appliance) fn machine(state: &str) -> Simulated {
     ] {
         system.put_file(path, text.as_bytes());
     }
+    // What lsblk says of this disk is cut.
+    system.put_file(
+        "/sys/block/sda/device/vpd_pg89",
+        &firmware::fixture::pages::ata_information("INTEL SSDSC2BB240G4", "D2010370", "BTWL1"),
+    );
     system.answer("systemctl list-units", Ok(""));
     system.answer(
         "lsblk",
@@ -80,7 +85,7 @@ fn a_machine_with_a_degraded_mirror() {
     3 of 5 checks pass
 
     Disks
-      sda         240 GB  INTEL SSDSC2BB24 BTWL1
+      sda         240 GB  INTEL SSDSC2BB240G4 BTWL1
 
     Arrays
       md127    raid1   1 of 2 members, clean, idle
