@@ -2,38 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
-use std::{
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
+use program::shown;
 use roles::site::{self, model::Setup};
 
-fn run(folder: &Path, arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rackwright"))
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    format!(
-        "exit code {}\n--- stdout\n{}--- stderr\n{}",
-        output.status.code().unwrap(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
+mod program;
 
 fn first_site() -> String {
     site::init(Setup::Ha, 5000, "mail")
@@ -49,7 +23,7 @@ fn compile_writes_once_and_only_what_changed() {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("site.toml"), first_site()).unwrap();
     let arguments = ["compile", "site.toml", "-o", "nodes/"];
-    insta::assert_snapshot!("compile", run(folder.path(), &arguments, ""));
+    insta::assert_snapshot!("compile", shown(folder.path(), &arguments, ""));
     assert_eq!(mode(&at("site.seed")), 0o600);
     assert_eq!(mode(&at("secrets")), 0o700);
     for entry in std::fs::read_dir(at("secrets")).unwrap() {
@@ -59,7 +33,7 @@ fn compile_writes_once_and_only_what_changed() {
             "{path:?}"
         );
     }
-    insta::assert_snapshot!("compile-again", run(folder.path(), &arguments, ""));
+    insta::assert_snapshot!("compile-again", shown(folder.path(), &arguments, ""));
 
     // A machine less: its files go, a file of somebody else's stays.
     let text = first_site();
@@ -71,7 +45,7 @@ fn compile_writes_once_and_only_what_changed() {
         text.replace(&format!("\"{gone}\""), "\"renamed\""),
     )
     .unwrap();
-    insta::assert_snapshot!("compile-renamed", run(folder.path(), &arguments, ""));
+    insta::assert_snapshot!("compile-renamed", shown(folder.path(), &arguments, ""));
     assert!(!at(&format!("nodes/{gone}.toml")).exists());
     assert!(at("nodes/renamed.toml").exists());
     assert_eq!(
@@ -86,7 +60,7 @@ fn compile_refuses() {
     let at = |name: &str| folder.path().join(name);
     let arguments = ["compile", "-"];
     let wrong = first_site().replace("users = 5000", "users = 5000\nsetpu = 1");
-    let refused = run(folder.path(), &arguments, &wrong);
+    let refused = shown(folder.path(), &arguments, &wrong);
     insta::assert_snapshot!("compile-wrong", refused);
     assert!(
         !at("nodes").exists() && !at("site.seed").exists(),
@@ -97,12 +71,12 @@ fn compile_refuses() {
     std::fs::set_permissions(at("site.seed"), std::fs::Permissions::from_mode(0o644)).unwrap();
     insta::assert_snapshot!(
         "compile-open-seed",
-        run(folder.path(), &arguments, &first_site())
+        shown(folder.path(), &arguments, &first_site())
     );
     std::fs::set_permissions(at("site.seed"), std::fs::Permissions::from_mode(0o600)).unwrap();
     insta::assert_snapshot!(
         "compile-bad-seed",
-        run(folder.path(), &arguments, &first_site())
+        shown(folder.path(), &arguments, &first_site())
     );
     std::fs::remove_file(at("site.seed")).unwrap();
 
@@ -112,12 +86,12 @@ fn compile_refuses() {
     std::fs::write(at(&name), "by hand").unwrap();
     insta::assert_snapshot!(
         "compile-foreign",
-        run(folder.path(), &arguments, &first_site())
+        shown(folder.path(), &arguments, &first_site())
     );
     assert_eq!(std::fs::read_to_string(at(&name)).unwrap(), "by hand");
     insta::assert_snapshot!(
         "compile-no-permit",
-        run(folder.path(), &["compile", "-", "--permit", " "], "")
+        shown(folder.path(), &["compile", "-", "--permit", " "], "")
     );
 }
 
@@ -126,19 +100,19 @@ fn draw_and_network_config() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(
         "draw",
-        run(folder.path(), &["draw", "-", "-o", "wall"], &first_site())
+        shown(folder.path(), &["draw", "-", "-o", "wall"], &first_site())
     );
     assert!(folder.path().join("wall/index.html").exists());
     insta::assert_snapshot!(
         "network-config",
-        run(folder.path(), &["network-config", "-"], &first_site())
+        shown(folder.path(), &["network-config", "-"], &first_site())
     );
 }
 
 #[test]
 fn help_fits_a_terminal() {
     for command in ["compile", "draw", "network-config"] {
-        let help = run(Path::new("."), &[command, "--help"], "");
+        let help = shown(Path::new("."), &[command, "--help"], "");
         insta::assert_snapshot!(format!("help-{command}"), help);
         assert!(
             help.lines().all(|line| line.chars().count() <= 80),

@@ -2,39 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::path::Path;
 
-/// Exit code, standard output and standard error.
+mod program;
+
+/// Where the files are that the tests read.
+fn data() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"))
+}
+
 fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rackwright"))
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    program::run(data(), arguments, input)
 }
 
 fn shown(arguments: &[&str], input: &str) -> String {
-    let (code, stdout, stderr) = run(arguments, input);
-    format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
+    program::shown(data(), arguments, input)
 }
 
 const BROKEN: [(&str, &str); 3] = [

@@ -55,7 +55,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(id: impl Into<String>, part: impl Into<String>, weight: Weight) -> Self {
+    /// A finding that may be waived, and says nothing yet. Whoever compares something else than hardware makes it here, too.
+    pub fn new(id: impl Into<String>, part: impl Into<String>, weight: Weight) -> Self {
         Self {
             id: id.into(),
             part: part.into(),
@@ -68,17 +69,20 @@ impl Finding {
         }
     }
 
-    fn expected(mut self, text: impl Into<String>) -> Self {
+    /// What should be.
+    pub fn expected(mut self, text: impl Into<String>) -> Self {
         self.expected = text.into();
         self
     }
 
-    fn found(mut self, text: impl Into<String>) -> Self {
+    /// What is.
+    pub fn found(mut self, text: impl Into<String>) -> Self {
         self.found = text.into();
         self
     }
 
-    fn advice(mut self, text: impl Into<String>) -> Self {
+    /// What to do; dropped where nothing is wrong.
+    pub fn advice(mut self, text: impl Into<String>) -> Self {
         if self.weight != Weight::Pass {
             self.advice = Some(text.into());
         }

@@ -21,6 +21,7 @@ pub mod select;
 pub mod size;
 pub mod step;
 pub mod svg;
+mod table;
 pub mod topology;
 mod zfs;
 

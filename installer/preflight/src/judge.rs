@@ -29,45 +29,9 @@ pub fn judge(node: &NodeFile, measured: &Measured) -> Vec<Finding> {
     findings
 }
 
-/// A finding in the making.
-struct Draft(Finding);
-
-impl Draft {
-    fn new(id: impl AsRef<str>, part: impl Into<String>, weight: Weight) -> Self {
-        Self(Finding {
-            id: format!("{PREFIX}{}", id.as_ref()),
-            part: part.into(),
-            expected: String::new(),
-            found: String::new(),
-            weight,
-            advice: None,
-            waivable: true,
-            waived: None,
-        })
-    }
-
-    fn expected(mut self, text: impl Into<String>) -> Self {
-        self.0.expected = text.into();
-        self
-    }
-
-    fn found(mut self, text: impl Into<String>) -> Self {
-        self.0.found = text.into();
-        self
-    }
-
-    fn advice(mut self, text: impl Into<String>) -> Self {
-        if self.0.weight != Weight::Pass {
-            self.0.advice = Some(text.into());
-        }
-        self
-    }
-}
-
-impl From<Draft> for Finding {
-    fn from(draft: Draft) -> Self {
-        draft.0
-    }
+/// A finding of the network; `id` is what follows the prefix.
+fn finding(id: impl AsRef<str>, part: impl Into<String>, weight: Weight) -> Finding {
+    Finding::new(format!("{PREFIX}{}", id.as_ref()), part, weight)
 }
 
 /// `a, b and 3 more`: a finding stays a line or two on a rack of a thousand.

@@ -11,6 +11,7 @@ use crate::{
         model::{
             Delivery, NfsTransport, Replication, ServiceGroups, SiteNode, StorageKind, VipName,
         },
+        sizing,
     },
 };
 
@@ -222,25 +223,14 @@ fn buffer_pool(site: &Site, node: &SiteNode, share: u64) -> String {
     if let Some(text) = &site.database.buffer_pool {
         return program_size(Some(text), GIB);
     }
-    let Some(memory) = memory(node) else {
+    let memory = sizing::power(node).0.saturating_mul(GIB);
+    if memory == 0 {
         return program_size(None, GIB);
-    };
-    let connections = u64::from(site.database.max_connections.unwrap_or(500)) * 3 * MIB;
-    let free = memory.saturating_sub(2 * GIB + connections);
+    }
+    let free = memory.saturating_sub(sizing::beside_the_pool(site));
     let most = memory.saturating_sub(4 * GIB);
     let bytes = (free / 100 * share).min(most).max(256 * MIB);
     program_size(None, bytes / (128 * MIB) * (128 * MIB))
-}
-
-/// Bytes of memory: as said, else the reference's.
-fn memory(node: &SiteNode) -> Option<u64> {
-    let said = node.hardware.as_ref().and_then(|hardware| hardware.memory);
-    let reference = match node.role.as_str() {
-        "galera" | "database" => Some(512),
-        "production" | "standalone" | "storage" | "backup" => Some(256),
-        _ => None,
-    };
-    Some(said.or(reference)?.saturating_mul(GIB))
 }
 
 /// A size as MariaDB writes it: `340G`, `1280M`, or bytes.
@@ -428,7 +418,8 @@ fn mount_options(site: &Site) -> String {
 fn storage(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
     let site = context.site;
     // All memory but 8 GiB for the cache: nothing else runs here.
-    if let Some(memory) = memory(node).filter(|memory| *memory > 16 * GIB) {
+    let memory = sizing::power(node).0.saturating_mul(GIB);
+    if memory > 16 * GIB {
         let bytes = memory.saturating_sub(8 * GIB);
         settings.put("arc_max", i64::try_from(bytes).unwrap_or(0));
     }

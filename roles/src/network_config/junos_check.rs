@@ -34,10 +34,7 @@ const MOST_LEGS: usize = 8;
 #[must_use]
 pub fn check(text: &str) -> Vec<String> {
     let mut reader = Reader::default();
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    for (number, line) in super::statements(text) {
         reader.line(number, line);
     }
     reader.whole();

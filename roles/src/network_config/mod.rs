@@ -11,6 +11,13 @@ use crate::site::Site;
 
 pub use routeros::RouterError;
 
+/// Lines that say something, each with its number from 1.
+fn statements(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
 /// Said wherever such a file is written or shown.
 pub const NOT_PUSHED: &str =
     "nothing was sent to any device: read the files, then enter them by hand";

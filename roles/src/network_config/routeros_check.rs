@@ -76,10 +76,7 @@ const GRAMMAR: &[(&str, &str, &[&str])] = &[
 #[must_use]
 pub fn check(text: &str) -> Vec<String> {
     let mut reader = Reader::default();
-    for (number, line) in (1..).zip(text.lines()) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    for (number, line) in super::statements(text) {
         reader.line(number, line);
     }
     reader.whole();

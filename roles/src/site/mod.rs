@@ -5,6 +5,7 @@ mod init;
 mod machine;
 pub mod model;
 mod names;
+mod options;
 pub mod rules;
 pub(crate) mod schema;
 pub mod sizing;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::Setup;
+use super::model::{Setup, Site, SiteNode};
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -93,6 +93,37 @@ pub fn reference(role: &str) -> Option<&'static Reference> {
         .reference
         .iter()
         .find(|reference| reference.role == role)
+}
+
+/// Memory in GiB and cores of a machine: as the site file says, else the reference's; 0 if neither knows.
+#[must_use]
+pub fn power(node: &SiteNode) -> (u64, u32) {
+    let hardware = node.hardware.clone().unwrap_or_default();
+    let reference = reference(&node.role);
+    let memory = reference.map(|reference| reference.memory);
+    let cores = reference.map(|reference| reference.cores);
+    (
+        hardware.memory.or(memory).unwrap_or_default(),
+        hardware.cores.or(cores).unwrap_or_default(),
+    )
+}
+
+/// Bytes of memory that a database machine needs beside InnoDB's buffer pool: 2 GiB for the system, 3 MiB for a connection,
+/// and Galera's ring, a mapped file that competes for the same memory.
+#[must_use]
+pub fn beside_the_pool(site: &Site) -> u64 {
+    const MIB: u64 = 1 << 20;
+    const SYSTEM: u64 = 2048 * MIB;
+    const RING: u64 = 2048 * MIB;
+    let connections = u64::from(site.database.max_connections.unwrap_or(500)) * 3 * MIB;
+    let size = |text: &String| crate::selector::parse_size(text).ok();
+    let has_ring = site.setup.has_galera() || site.nodes.iter().any(|node| node.role == "galera");
+    let ring = if has_ring {
+        site.galera.gcache.as_ref().and_then(size).unwrap_or(RING)
+    } else {
+        0
+    };
+    SYSTEM.saturating_add(connections).saturating_add(ring)
 }
 
 /// Least memory (GiB), cores and disks of a machine for this many users, by the table; none for roles it does not name.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::condition::Known;
+use crate::table;
 
 /// All ports of a machine against one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,26 +46,11 @@ impl fmt::Display for PortTable {
         if self.rows.is_empty() {
             return formatter.write_str("  no network port was found at all");
         }
-        let mut widths = HEAD.map(str::len);
-        for (cells, _) in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let line = |formatter: &mut fmt::Formatter<'_>, cells: [&str; 6]| -> fmt::Result {
-            let text: Vec<String> = cells
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            write!(formatter, "  {}", text.join("  ").trim_end())
-        };
-        line(formatter, HEAD)?;
-        for (cells, verdict) in &self.rows {
-            writeln!(formatter)?;
-            line(formatter, cells.each_ref().map(String::as_str))?;
-            write!(formatter, "\n      {verdict}")?;
-        }
-        Ok(())
+        let rows = self.rows.iter();
+        table::write(
+            formatter,
+            HEAD,
+            rows.map(|(cells, verdict)| (cells, std::slice::from_ref(verdict))),
+        )
     }
 }

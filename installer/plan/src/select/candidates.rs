@@ -4,7 +4,7 @@ use std::fmt;
 
 use firmware::inventory::Disk;
 
-use crate::size::decimal;
+use crate::{size::decimal, table};
 
 /// All disks of a machine against the selectors of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,28 +66,11 @@ impl fmt::Display for Candidates {
         if self.rows.is_empty() {
             return formatter.write_str("  no disk was found at all");
         }
-        let mut widths = HEAD.map(str::len);
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(&row.cells) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let line = |formatter: &mut fmt::Formatter<'_>, cells: [&str; 5]| -> fmt::Result {
-            let text: Vec<String> = cells
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            write!(formatter, "  {}", text.join("  ").trim_end())
-        };
-        line(formatter, HEAD)?;
-        for row in &self.rows {
-            writeln!(formatter)?;
-            line(formatter, row.cells.each_ref().map(String::as_str))?;
-            for verdict in &row.verdicts {
-                write!(formatter, "\n      {verdict}")?;
-            }
-        }
-        Ok(())
+        let rows = self.rows.iter();
+        table::write(
+            formatter,
+            HEAD,
+            rows.map(|row| (&row.cells, row.verdicts.as_slice())),
+        )
     }
 }

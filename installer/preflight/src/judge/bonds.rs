@@ -4,22 +4,21 @@ use firmware::{Finding, Weight};
 
 use crate::measured::{BondState, Measured, Pull};
 
-use super::{Draft, names};
+use super::{finding, names};
 
 pub(super) fn findings(measured: &Measured) -> Vec<Finding> {
     let mut findings = Vec::new();
     for bond in &measured.bonds {
         if !bond.present {
             findings.push(
-                Draft::new(
+                finding(
                     format!("bond:{}", bond.name),
                     format!("bond {}", bond.name),
                     Weight::Info,
                 )
                 .expected("set up in this boot")
                 .found("not there")
-                .advice("the node file came after the boot; on a stick or in the image it is there before")
-                .into(),
+                .advice("the node file came after the boot; on a stick or in the image it is there before"),
             );
             continue;
         }
@@ -63,15 +62,14 @@ fn partner(bond: &BondState) -> Option<Finding> {
         )
     };
     Some(
-        Draft::new(
+        finding(
             format!("lacp:{}", bond.name),
             format!("LACP of bond {}", bond.name),
             weight,
         )
         .expected("all legs with one partner")
         .found(found)
-        .advice(advice)
-        .into(),
+        .advice(advice),
     )
 }
 
@@ -103,7 +101,7 @@ fn pulled(bond: &BondState, pull: &Pull) -> Finding {
             ),
         )
     };
-    Draft::new(
+    finding(
         format!("leg:{}:{}", bond.name, pull.leg),
         format!("bond {} without leg {}", bond.name, pull.leg),
         weight,
@@ -111,5 +109,4 @@ fn pulled(bond: &BondState, pull: &Pull) -> Finding {
     .expected("works on")
     .found(found)
     .advice("the other leg does not carry what it should: look at its cable, and at the VLANs of its switch port")
-    .into()
 }

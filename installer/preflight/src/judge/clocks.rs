@@ -4,7 +4,7 @@ use firmware::{Finding, Weight};
 
 use crate::measured::{Clock, Measured};
 
-use super::{Draft, names};
+use super::{finding, names};
 
 /// Certificates, joins and logs stand a second (cluster facts: preflight of Galera and TLS).
 const TOLERANCE: i64 = 1000;
@@ -57,18 +57,17 @@ fn own(clocks: &[Clock]) -> Finding {
             )
         }
     };
-    Draft::new("clock", "clock", weight)
+    finding("clock", "clock", weight)
         .expected("within 1 s of the time servers")
         .found(found)
         .advice(advice)
-        .into()
 }
 
 fn servers(clocks: &[Clock]) -> Option<Finding> {
     let offsets: Vec<i64> = clocks.iter().filter_map(|clock| clock.offset).collect();
     let spread = offsets.iter().max()?.saturating_sub(*offsets.iter().min()?);
     (offsets.len() > 1).then(|| {
-        Draft::new(
+        finding(
             "clock-servers",
             "time servers",
             if spread > TOLERANCE {
@@ -80,7 +79,6 @@ fn servers(clocks: &[Clock]) -> Option<Finding> {
         .expected("within 1 s of each other")
         .found(format!("{} apart", length(spread)))
         .advice("one of them is wrong; with two nobody can tell which")
-        .into()
     })
 }
 
@@ -95,7 +93,7 @@ fn hardware(offset: i64) -> Finding {
     } else {
         Weight::Info
     };
-    Draft::new("hardware-clock", "hardware clock", weight)
+    finding("hardware-clock", "hardware clock", weight)
         .expected("the system's time, in UTC")
         .found(if offset.abs() <= HARDWARE {
             format!("{offset} s off")
@@ -107,11 +105,10 @@ fn hardware(offset: i64) -> Finding {
         } else {
             "the installer writes it"
         })
-        .into()
 }
 
 fn bmc(offset: i64) -> Finding {
-    Draft::new(
+    finding(
         "bmc-clock",
         "clock of the BMC",
         if offset.abs() > 60 {
@@ -123,7 +120,6 @@ fn bmc(offset: i64) -> Finding {
     .expected("within a minute of the system's time")
     .found(format!("{} off", length(offset.saturating_mul(1000))))
     .advice("its event log will have wrong times; set it with `rackwright-installer bmc`")
-    .into()
 }
 
 /// Milliseconds in the unit that says most.

@@ -6,7 +6,7 @@ use roles::{NodeFile, wiring::PhysicalPort};
 use crate::measured::{Leg, Measured, Neighbour};
 use crate::wire::lldp;
 
-use super::Draft;
+use super::finding;
 
 pub(super) fn findings(node: &NodeFile, measured: &Measured) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -28,7 +28,7 @@ fn link(leg: &Leg) -> Finding {
         (true, None) => "link".to_owned(),
         (false, _) => "no link".to_owned(),
     };
-    Draft::new(
+    finding(
         format!("link:{}", leg.name),
         format!("link of port {}", leg.name),
         // Never a failure: a machine installs from its stick with all cables out.
@@ -37,22 +37,20 @@ fn link(leg: &Leg) -> Finding {
     .expected("link")
     .found(found)
     .advice("look at cable, module and switch port; the port of the switch may be shut down")
-    .into()
 }
 
 fn speed(leg: &Leg, port: &PhysicalPort) -> Option<Finding> {
     let (wanted, found) = (port.speed?, leg.speed?);
     let slow = found < wanted;
     Some(
-        Draft::new(
+        finding(
             format!("speed:{}", leg.name),
             format!("speed of port {}", leg.name),
             if slow { Weight::Warn } else { Weight::Pass },
         )
         .expected(format!("{wanted} Mbit/s"))
         .found(format!("{found} Mbit/s"))
-        .advice("cable, module or switch port are of a slower kind, or set to a fixed speed")
-        .into(),
+        .advice("cable, module or switch port are of a slower kind, or set to a fixed speed"),
     )
 }
 
@@ -87,15 +85,14 @@ fn cable(leg: &Leg, port: &PhysicalPort, node: &NodeFile) -> Option<Finding> {
         (Weight::Fail, seen.join("; "), advice)
     };
     Some(
-        Draft::new(
+        finding(
             format!("cable:{}", leg.name),
             format!("cable of port {}", leg.name),
             weight,
         )
         .expected(expected)
         .found(found)
-        .advice(advice)
-        .into(),
+        .advice(advice),
     )
 }
 

@@ -5,7 +5,7 @@ use roles::{NodeFile, node::Network};
 
 use crate::measured::{AddressProbe, Measured, NetworkState, Path};
 
-use super::{Draft, names};
+use super::{finding, names};
 
 /// Name of a gateway among the peers.
 pub(crate) const GATEWAY: &str = "gateway";
@@ -32,11 +32,10 @@ pub(super) fn findings(node: &NodeFile, measured: &Measured) -> Vec<Finding> {
     findings.extend(measured.addresses.iter().map(address));
     if measured.not_asked > 0 {
         findings.push(
-            Draft::new("peers", "peers", Weight::Info)
+            finding("peers", "peers", Weight::Info)
                 .expected("all asked")
                 .found(format!("{} left out", measured.not_asked))
-                .advice("the first of each network were asked; the rest would take too long")
-                .into(),
+                .advice("the first of each network were asked; the rest would take too long"),
         );
     }
     findings
@@ -46,20 +45,19 @@ fn interface(network: &Network, state: &NetworkState) -> Option<Finding> {
     let name = &network.name;
     if !state.present {
         return Some(
-            Draft::new(
+            finding(
                 format!("network:{name}"),
                 format!("network {name}"),
                 Weight::Info,
             )
             .expected("set up in this boot")
             .found("its interface is not there, so nothing on it was checked")
-            .advice("the node file came after the boot, or the port was not found; on a stick or in the image the file is there before")
-            .into(),
+            .advice("the node file came after the boot, or the port was not found; on a stick or in the image the file is there before"),
         );
     }
     let (wanted, found) = (network.mtu_bytes(), state.mtu?);
     (found < wanted).then(|| {
-        Draft::new(
+        finding(
             format!("mtu-here:{name}"),
             format!("MTU of network {name} on this machine"),
             Weight::Fail,
@@ -67,14 +65,13 @@ fn interface(network: &Network, state: &NetworkState) -> Option<Finding> {
         .expected(format!("{wanted} bytes"))
         .found(format!("{found} bytes"))
         .advice("the adapter or its driver does not take packets of this size; lower `mtu` everywhere or change the adapter")
-        .into()
     })
 }
 
 fn gateways(network: &Network, paths: &[&Path]) -> Option<Finding> {
     let path = paths.iter().find(|path| path.peer.name == GATEWAY)?;
     Some(
-        Draft::new(
+        finding(
             format!("gateway:{}", network.name),
             format!("gateway of network {}", network.name),
             if path.answers {
@@ -85,8 +82,7 @@ fn gateways(network: &Network, paths: &[&Path]) -> Option<Finding> {
         )
         .expected(format!("{} answers", path.peer.address))
         .found(if path.answers { "it does" } else { "no answer" })
-        .advice("is the router on, and is the VLAN on its port? some routers do not answer a ping")
-        .into(),
+        .advice("is the router on, and is the VLAN on its port? some routers do not answer a ping"),
     )
 }
 
@@ -100,7 +96,7 @@ fn reach(network: &Network, paths: &[&Path]) -> Option<Finding> {
     }
     let answered = peers.iter().filter(|path| path.answers).count();
     Some(
-        Draft::new(
+        finding(
             format!("peers:{}", network.name),
             format!("peers in network {}", network.name),
             // They may be off: in which order machines are switched on does not matter.
@@ -112,8 +108,7 @@ fn reach(network: &Network, paths: &[&Path]) -> Option<Finding> {
         )
         .expected("those that are on answer")
         .found(format!("{answered} of {} answer", peers.len()))
-        .advice("fine if all others are off; if not, the VLAN does not reach them: look at the switch ports")
-        .into(),
+        .advice("fine if all others are off; if not, the VLAN does not reach them: look at the switch ports"),
     )
 }
 
@@ -139,7 +134,7 @@ fn size(network: &Network, paths: &[&Path]) -> Option<Finding> {
         format!("only small packets are answered by {}{said}", names(&small))
     };
     Some(
-        Draft::new(
+        finding(
             format!("mtu:{}", network.name),
             format!("packets of full size in network {}", network.name),
             match small[..] {
@@ -153,8 +148,7 @@ fn size(network: &Network, paths: &[&Path]) -> Option<Finding> {
         .found(found)
         .advice(format!(
             "set the MTU of the switch ports and aggregated interfaces to 9216, and that of the peers' network to {wanted}"
-        ))
-        .into(),
+        )),
     )
 }
 
@@ -173,7 +167,7 @@ fn address(probe: &AddressProbe) -> Finding {
     } else {
         (Weight::Pass, "free".to_owned())
     };
-    Draft::new(
+    finding(
         format!("address:{}", probe.address),
         format!("address {} in network {}", probe.address, probe.network),
         weight,
@@ -185,5 +179,4 @@ fn address(probe: &AddressProbe) -> Finding {
     } else {
         "look at the interface; the address was not checked"
     })
-    .into()
 }

@@ -85,10 +85,6 @@ impl<'a> Facts<'a> {
         })
     }
 
-    pub(crate) fn has_galera(&self) -> bool {
-        self.site.setup.has_galera() || self.count("galera") > 0
-    }
-
     /// Two production servers on one mail store.
     pub(crate) fn shares_mail(&self) -> bool {
         self.site.setup != Setup::Standard

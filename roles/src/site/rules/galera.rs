@@ -239,22 +239,6 @@ pub(super) fn transaction_ids(facts: &Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Memory in GiB and cores: as said, else the reference's.
-pub(super) fn power(node: &SiteNode) -> (u64, u32) {
-    let hardware = node.hardware.clone().unwrap_or_default();
-    let reference = sizing::reference(&node.role);
-    (
-        hardware
-            .memory
-            .or(reference.map(|reference| reference.memory))
-            .unwrap_or_default(),
-        hardware
-            .cores
-            .or(reference.map(|reference| reference.cores))
-            .unwrap_or_default(),
-    )
-}
-
 pub(super) fn replica(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(name) = &facts.site.database.replica else {
         return Vec::new();
@@ -271,11 +255,11 @@ pub(super) fn replica(facts: &Facts<'_>) -> Vec<Finding> {
             .label("expected a `database` node"),
         ];
     }
-    let (memory, cores) = power(node);
+    let (memory, cores) = sizing::power(node);
     let largest = facts
         .of("galera")
         .into_iter()
-        .map(|(_, node)| power(node))
+        .map(|(_, node)| sizing::power(node))
         .max()
         .unwrap_or_default();
     if memory * 2 < largest.0 || cores * 2 < largest.1 {
@@ -352,22 +336,11 @@ pub(super) fn memory(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(pool) = bytes(facts.site.database.buffer_pool.as_ref()) else {
         return Vec::new();
     };
-    // 3 MiB for a connection, 2 GiB for the system; gcache is a mapped file that competes for the same memory.
-    let connections =
-        u64::from(facts.site.database.max_connections.unwrap_or(500)) * 3 * (GIB >> 10);
-    let gcache = if facts.has_galera() {
-        bytes(facts.site.galera.gcache.as_ref()).unwrap_or(2 * GIB)
-    } else {
-        0
-    };
-    let wanted = pool
-        .saturating_add(connections)
-        .saturating_add(gcache)
-        .saturating_add(2 * GIB);
+    let wanted = pool.saturating_add(sizing::beside_the_pool(facts.site));
     let smallest = databases(facts)
         .into_iter()
         .chain(facts.of("standalone"))
-        .map(|(_, node)| (power(node).0, node))
+        .map(|(_, node)| (sizing::power(node).0, node))
         .min_by_key(|(memory, _)| *memory);
     match smallest {
         Some((memory, node)) if wanted >= memory.saturating_mul(GIB) => vec![Finding::new(

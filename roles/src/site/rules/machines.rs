@@ -3,7 +3,6 @@
 use super::{
     Finding,
     facts::{Facts, ip},
-    galera::power,
 };
 use crate::site::{
     model::{Setup, StorageKind},
@@ -35,7 +34,7 @@ pub(super) fn sized(facts: &Facts<'_>) -> Vec<Finding> {
         if site.database.replica.as_ref() == Some(&node.name) {
             continue;
         }
-        let has = power(node);
+        let has = sizing::power(node);
         let hardware = node.hardware.as_ref();
         let at = |key: &str| format!("nodes.{index}.hardware.{key}");
         let line = format!("the table's row for {} users", facts.row.users);
