@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{Read, Write},
+    io::Write,
 };
 
 use anyhow::{Context, Result, bail};
@@ -24,17 +24,7 @@ pub fn roles(given: Option<&Utf8PathBuf>) -> Result<RoleSet> {
 
 /// A site file without errors; `-` is standard input. Warnings go to standard error.
 pub fn site(file: &Utf8Path, roles: &RoleSet) -> Result<Site> {
-    let (name, text) = if file == "-" {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-        ("<stdin>", text)
-    } else {
-        let text = fs_err::read_to_string(file).context("cannot read the site file")?;
-        (file.as_str(), text)
-    };
-    let (site, found) = roles::site::check(name, &text, Some(roles));
+    let (site, found) = super::site::read(file, Some(roles))?;
     write!(std::io::stderr(), "{}", found.render(false))?;
     match site {
         Some(site) if !found.has_errors() => Ok(site),

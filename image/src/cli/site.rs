@@ -185,14 +185,8 @@ pub fn size(arguments: &Size) -> Result<u8> {
 /// A site file and everything that is to be said about it. `-` is standard input.
 ///
 /// # Errors
-/// It cannot be read, or the role data cannot.
-pub fn read(file: &Utf8Path, role_data: Option<&Utf8Path>) -> Result<(Option<Site>, Diagnostics)> {
-    let roles: Option<RoleSet> = match role_data {
-        Some(folder) => Some(roles::folder::read(folder).map_err(|error| {
-            anyhow::anyhow!("{}\nhint: --roles DIR", super::build::rendered(&error))
-        })?),
-        None => None,
-    };
+/// It cannot be read.
+pub fn read(file: &Utf8Path, roles: Option<&RoleSet>) -> Result<(Option<Site>, Diagnostics)> {
     let (name, text) = if file == "-" {
         let mut text = String::new();
         std::io::stdin()
@@ -205,11 +199,15 @@ pub fn read(file: &Utf8Path, role_data: Option<&Utf8Path>) -> Result<(Option<Sit
             fs_err::read_to_string(file).context("cannot read the site file")?,
         )
     };
-    Ok(site::check(name, &text, roles.as_ref()))
+    Ok(site::check(name, &text, roles))
 }
 
 pub fn check(arguments: &Check) -> Result<u8> {
-    let (site, found) = read(&arguments.file, arguments.role_data.as_deref())?;
+    let role_data = arguments.role_data.as_ref();
+    let roles = role_data
+        .map(|folder| super::derived::roles(Some(folder)))
+        .transpose()?;
+    let (site, found) = read(&arguments.file, roles.as_ref())?;
     let mut out = std::io::stdout().lock();
     match arguments.format {
         Format::Text => text(&mut out, site.as_ref(), &found)?,
