@@ -477,9 +477,11 @@ pub(crate) fn native(words: &str) -> Work {
     Work::Native(words.into())
 }
 
-/// Links under `/dev/disk` come from udev, after the program that made the device has ended.
-fn settle() -> CommandLine {
-    CommandLine::new("udevadm", ["settle", "--timeout=60"])
+/// Links under `/dev/disk` come from udev, after the program that made the device has ended. It returns when the queue is
+/// empty; the limit is for a machine that is busy (60 s were too few for a starved simulated one, 2026-11-22).
+#[must_use]
+pub fn settle() -> CommandLine {
+    CommandLine::new("udevadm", ["settle", "--timeout=180"])
 }
 
 fn sfdisk(path: &str, uuid: &str, partitions: &[Partition]) -> CommandLine {

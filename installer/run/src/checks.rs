@@ -191,7 +191,7 @@ fn running(
     if !succeeds(system, &line)? {
         return Ok(None);
     }
-    system.run(&Command::new("udevadm").args(["settle", "--timeout=60"]))?;
+    system.run(&command(commands::settle()))?;
     Ok(devices.running_array(uuid).unwrap_or_default())
 }
 

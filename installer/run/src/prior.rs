@@ -159,7 +159,7 @@ impl<'a> Assembled<'a> {
             .arg(format!("--uuid={}", grouped(uuid)))
             .args(members.iter().map(|path| path.as_str()));
         system.run(&command)?;
-        system.run(&Command::new("udevadm").args(["settle", "--timeout=60"]))?;
+        system.run(&crate::actions::command(plan::commands::settle()))?;
         let name = running_arrays(system)
             .into_iter()
             .find(|(name, other)| other == uuid && !before.contains(name))

@@ -12,10 +12,6 @@ use crate::machine::Running;
 const LINE: usize = 1;
 /// From the refusal to the prompt.
 const PROMPT: Duration = Duration::from_secs(180);
-/// Typed at once, each piece after the echo of the one before. In some machines the emulated UART stops listening for good
-/// after 272 bytes all the same (QEMU 7.2, Linux 6.12, 2026-11-23); why is not known.
-const PIECE: usize = 16;
-const ECHO: Duration = Duration::from_secs(20);
 /// For a script.
 const SCRIPT: Duration = Duration::from_secs(300);
 
@@ -38,21 +34,31 @@ pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
     const END: &str = "script-ended-with-";
     let before = running.console(LINE).len();
     let mut line = UnixStream::connect(running.serial(LINE))?;
-    let text = format!("echo script-''begins.; ( {script} ); echo script-''ended-with-$?.\n");
-    for piece in text.as_bytes().chunks(PIECE) {
-        let echoed = running.console(LINE).len() + piece.len();
-        line.write_all(piece)?;
-        let start = Instant::now();
-        while running.console(LINE).len() < echoed && start.elapsed() < ECHO {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+    // Somebody must read, although the log has it all: QEMU writes byte by byte, each costs the socket's buffer 768 bytes,
+    // and when its 208 KiB are full after 272 of them the UART sends nothing more.
+    let mut echo = line.try_clone()?;
+    let reader = std::thread::spawn(move || std::io::copy(&mut echo, &mut std::io::sink()));
+    let said = line
+        .write_all(
+            format!("echo script-''begins.; ( {script} ); echo script-''ended-with-$?.\n")
+                .as_bytes(),
+        )
+        .map_err(anyhow::Error::from)
+        .and_then(|()| answer(running, before, BEGIN, END));
+    // Ends the reader; a line that is gone already has ended it.
+    let _closed = line.shutdown(std::net::Shutdown::Both);
+    let _read = reader.join();
+    said
+}
+
+/// What stands between the two marks, when the second is there.
+fn answer(running: &mut Running, before: usize, begin: &str, end: &str) -> anyhow::Result<String> {
     let start = Instant::now();
     loop {
         let console = running.console(LINE);
         let said = console.get(before..).unwrap_or_default();
-        if let Some((_, after)) = said.split_once(BEGIN)
-            && let Some((output, rest)) = after.split_once(END)
+        if let Some((_, after)) = said.split_once(begin)
+            && let Some((output, rest)) = after.split_once(end)
             && let Some((code, _)) = rest.split_once('.')
         {
             ensure!(code == "0", "the script ended with {code}:\n{output}");

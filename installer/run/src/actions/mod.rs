@@ -303,7 +303,7 @@ impl Act<'_> {
     }
 
     fn settle(&self) -> Result<(), ActionError> {
-        self.run(&Command::new("udevadm").args(["settle", "--timeout=60"]))
+        self.run(&command(commands::settle()))
     }
 
     fn run(&self, command: &Command) -> Result<(), ActionError> {
