@@ -1,0 +1,131 @@
+//! From `rackwright init` to a running machine: the first site file, what its owner fills in, `compile`, and the node file
+//! that comes out installs the reference machine of each role without anyone at the keyboard.
+
+use anyhow::{Context as _, ensure};
+use roles::compile::Seed;
+use roles::node::NodeFile;
+use roles::site::{init, model::Setup};
+use toml::{Table, Value};
+
+use super::machines::{Test, UEFI_USB, finish};
+use crate::images::{Image, workspace};
+use crate::machines;
+use crate::scenario::Site;
+
+pub(super) fn tests() -> Vec<Test> {
+    [
+        ("compiled::storage", "storage"),
+        ("compiled::backup", "backup"),
+        ("compiled::control", "control"),
+        ("compiled::lb", "lb"),
+        ("compiled::production", "production"),
+        ("compiled::standalone", "standalone"),
+        ("compiled::database", "database"),
+        ("compiled::galera", "galera"),
+    ]
+    .map(|(name, role)| Test {
+        name,
+        role,
+        run: install,
+    })
+    .into()
+}
+
+fn install(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut compiled = Err(anyhow::anyhow!("the node file was not asked for"));
+    let mut site = Site::new(
+        test.role,
+        image,
+        UEFI_USB,
+        |machine| machine,
+        |file| {
+            compiled = node_file(test.role, &file.access.ssh_keys);
+            if let Ok(made) = &compiled {
+                file.clone_from(made);
+            }
+        },
+    )?;
+    compiled?;
+    finish(&mut site)
+}
+
+/// The machine of `role` in the first site file of a setup that has such a machine, compiled.
+fn node_file(role: &str, ssh_keys: &[String]) -> anyhow::Result<NodeFile> {
+    let (setup, users) = match role {
+        "standalone" => (Setup::Standard, 1000),
+        "database" => (Setup::Failover, 5000),
+        "control" => (Setup::Cluster, 60_000),
+        _ => (Setup::Ha, 25_000),
+    };
+    let (text, name) = filled_in(&init(setup, users, "mail"), role, ssh_keys)?;
+    let roles = roles::folder::read(&workspace().join("roles"))?;
+    let (site, found) = roles::site::check("site.toml", &text, Some(&roles));
+    ensure!(!found.has_errors(), "{}", found.render(false));
+    let site = site.context("no site")?;
+    // Secrets of a simulated machine.
+    let compiled = roles::compile::compile(&site, &Seed::new([7; 32]), Some(&roles), Some("test"));
+    let mut file = compiled
+        .node_file(&name)
+        .with_context(|| format!("no node file of `{name}`"))?;
+    // A site file has no such word: on real disks the first resync runs, on sparse images it would run for hours.
+    file.storage.initial_sync = Some("skip".to_owned());
+    Ok(file)
+}
+
+/// What an owner changes in the first site file: who may log in, and of one machine the board's serial number and which port
+/// carries which network. Gives the text and the machine's name.
+fn filled_in(text: &str, role: &str, ssh_keys: &[String]) -> anyhow::Result<(String, String)> {
+    let mut site: Table = text.parse()?;
+    let access = site
+        .get_mut("access")
+        .and_then(Value::as_table_mut)
+        .context("no `access`")?;
+    access.insert("ssh_keys".to_owned(), ssh_keys.to_vec().into());
+    let node = site
+        .get_mut("nodes")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_table_mut)
+        .find(|node| node.get("role").and_then(Value::as_str) == Some(role))
+        .with_context(|| format!("no machine with the role `{role}`"))?;
+    node.insert("serial".to_owned(), machines::board_serial(role).into());
+    let addresses = node.get("addresses").and_then(Value::as_table);
+    let links: Vec<Value> = machines::networks(role)
+        .iter()
+        .enumerate()
+        .filter(|(_, network)| addresses.is_some_and(|all| all.contains_key(**network)))
+        .map(|(index, network)| {
+            let port = Table::from_iter([("mac".to_owned(), machines::mac(index).into())]);
+            Value::Table(Table::from_iter([
+                ("networks".to_owned(), Value::Array(vec![(*network).into()])),
+                ("ports".to_owned(), Value::Array(vec![Value::Table(port)])),
+            ]))
+        })
+        .collect();
+    node.insert("links".to_owned(), Value::Array(links));
+    let name = node
+        .get("name")
+        .and_then(Value::as_str)
+        .context("a machine without name")?
+        .to_owned();
+    Ok((toml::to_string(&site)?, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_has_a_node_file() {
+        for role in machines::ROLES {
+            let file = node_file(role, &["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzN1nJZtnBZ0qk0nQ2fFvXKwUDL0IuPSN1CZ0O4pYkM a".to_owned()]);
+            let file = file.unwrap_or_else(|error| panic!("{role}: {error:#}"));
+            assert_eq!(file.role, role);
+            assert!(!file.networks.is_empty(), "{role}");
+            for network in &file.networks {
+                assert!(network.on.is_some(), "{role}: {}", network.name);
+            }
+        }
+    }
+}
