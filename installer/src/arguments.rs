@@ -36,6 +36,8 @@ pub enum Task {
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
     Install,
+    /// Open the sealed secrets that came with the node file; asks for the code
+    Unlock(Unlock),
     /// Ask the network whether it is what the node file says; writes nothing
     Preflight(Preflight),
     /// Bring back what a changed disk took away, and nothing else
@@ -154,6 +156,17 @@ pub struct Preflight {
     /// on a machine in service
     #[arg(long)]
     pub pull_legs: bool,
+}
+
+/// Options of `unlock`.
+#[derive(Debug, Args)]
+pub struct Unlock {
+    /// Node file; without it, searched as the unattended install does
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
 }
 
 /// Options of `repair`.

@@ -13,6 +13,7 @@ mod plan;
 mod preflight;
 mod repair;
 mod survey;
+mod unlock;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Task::Bmc(options) => bmc::run(&Live, &options, json),
         Task::Install => Ok(install::run(&Live, &Live)),
         Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),
+        Task::Unlock(options) => unlock::run(&Live, &options),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {

@@ -143,12 +143,39 @@ fn fetch(
     }
 }
 
+/// A file that lies beside node files on a medium. May hold a secret: never logged.
+pub struct Beside {
+    /// Where it is, as it stands in messages.
+    pub name: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// The first medium's file of this name; absent if no medium has one.
+///
+/// # Errors
+/// Some medium cannot be read, and no other has the file.
+pub fn beside(system: &dyn System, file: &str) -> Result<Option<Beside>, SystemError> {
+    let mut unreadable = None;
+    for candidate in candidates::list(system) {
+        match read_medium(system, &candidate, file) {
+            Ok(Some(content)) => {
+                let name = format!("{}:{file}", candidate.device);
+                return Ok(Some(Beside { name, content }));
+            }
+            Ok(None) => {}
+            Err(error) => unreadable = Some(error),
+        }
+    }
+    unreadable.map_or(Ok(None), Err)
+}
+
 /// The `node.toml` of every removable medium that has one.
 fn on_media(system: &dyn System) -> Result<Vec<NodeText>, NodeSourceError> {
     let mut found = Vec::new();
     let mut unreadable = None;
     for candidate in candidates::list(system) {
-        match read_medium(system, &candidate) {
+        match read_medium(system, &candidate, "node.toml") {
             Ok(Some(bytes)) => found.push(text(candidate.file_name(), bytes)?),
             Ok(None) => {}
             Err(error) => {
@@ -164,7 +191,11 @@ fn on_media(system: &dyn System) -> Result<Vec<NodeText>, NodeSourceError> {
     }
 }
 
-fn read_medium(system: &dyn System, candidate: &Candidate) -> Result<Option<Vec<u8>>, SystemError> {
+fn read_medium(
+    system: &dyn System,
+    candidate: &Candidate,
+    file: &str,
+) -> Result<Option<Vec<u8>>, SystemError> {
     let mounted = Mounted::new(
         system,
         Utf8Path::new(&candidate.device),
@@ -173,7 +204,7 @@ fn read_medium(system: &dyn System, candidate: &Candidate) -> Result<Option<Vec<
         true,
         "",
     )?;
-    let file: Utf8PathBuf = mounted.path().join("node.toml");
+    let file: Utf8PathBuf = mounted.path().join(file);
     let content = match system.read(&file) {
         Ok(content) => Some(content),
         Err(error) if error.is_not_found() => None,

@@ -139,12 +139,14 @@ fn install(test: &Test, image: &Image, case: Case) -> anyhow::Result<Site> {
     Ok(site)
 }
 
-pub(super) fn finish(site: &mut Site) -> anyhow::Result<()> {
+/// From bare metal to healthy; gives the status of the first boot.
+pub(super) fn finish(site: &mut Site) -> anyhow::Result<serde_json::Value> {
     site.install(&mut |_| {}).context("install")?;
     let (_running, status) = site
         .start(&Boot::default(), &mut |_| {})
         .context("first boot from disks")?;
-    check_status(&site.role, &status)
+    check_status(&site.role, &status)?;
+    Ok(status)
 }
 
 /// Plug pulled while the root image is copied, and again just before the end; the medium goes on both times.
@@ -154,7 +156,9 @@ fn interrupted(test: &Test, image: &Image) -> anyhow::Result<()> {
     interrupt(&mut site, "finish")?;
     site.is_incomplete()
         .context("first boot of an interrupted install")?;
-    finish(&mut site).context("install again after it was interrupted")
+    finish(&mut site)
+        .map(drop)
+        .context("install again after it was interrupted")
 }
 
 /// The full chassis: 36 data disks, log and cache.
@@ -177,7 +181,7 @@ fn full_chassis(test: &Test, image: &Image) -> anyhow::Result<()> {
     let mut site = Site::new(test.role, image, UEFI_USB, more, |file| {
         file.disks.push(data)
     })?;
-    finish(&mut site)
+    finish(&mut site).map(drop)
 }
 
 /// The storage role's data group with another number of disks.

@@ -5,7 +5,7 @@ use roles::{RoleSet, role::HealthCheck};
 use serde::{Deserialize, Serialize};
 use system::{Command, System};
 
-use crate::install_state::Progress;
+use crate::{install_state::Progress, secrets};
 
 use super::{
     NODE_FILE, ROLES,
@@ -48,6 +48,9 @@ pub struct Status {
     pub checks: Vec<CheckResult>,
     /// Files of `/state/etc` that lie over rendered ones.
     pub own_files: Vec<String>,
+    /// Names of the secrets that were delivered; never what they are.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// One disk, as `lsblk` names its columns.
@@ -168,6 +171,7 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
             .filter(|unit| services.contains(&unit.unit))
             .collect(),
         checks,
+        secrets: secrets::delivered(system),
         own_files: read(system, prepare::OWN_FILES)
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default(),
