@@ -227,6 +227,55 @@ mod tests {
     }
 
     #[test]
+    fn a_medium_brings_both_or_the_install_is_refused() {
+        let (sealed, code) = sealed();
+        let (text, wrong) = (code.text(), "a".repeat(26));
+        let file = |name: &'static str, text: &str| (name, text.as_bytes().to_vec());
+        let cases = [
+            (vec![], Ok(0)),
+            (vec![file("/db2.sealed", &sealed)], Ok(0)),
+            (
+                vec![file("/db1.sealed", &sealed), file("/db1.unlock", &text)],
+                Ok(5),
+            ),
+            (
+                vec![file("/db1.sealed", &sealed)],
+                Err(
+                    "the secrets of `db1` are sealed (/dev/sdb:db1.sealed), and there is no code that opens them",
+                ),
+            ),
+            (
+                vec![file("/db1.sealed", &sealed), file("/db1.unlock", "no code")],
+                Err("/dev/sdb:db1.unlock: this is no unlock code"),
+            ),
+            (
+                vec![file("/db1.sealed", &sealed), file("/db1.unlock", &wrong)],
+                Err(
+                    "/dev/sdb:db1.sealed: the sealed file cannot be opened: it was made with another seed or for another machine, or it was changed",
+                ),
+            ),
+            (
+                vec![file("/db1.sealed", "db1"), file("/db1.unlock", &text)],
+                Err("/dev/sdb:db1.sealed: this is no sealed file"),
+            ),
+        ];
+        for (files, expected) in cases {
+            let system = Simulated::new();
+            let files: Vec<(&str, &[u8])> = files
+                .iter()
+                .map(|(name, content)| (*name, content.as_slice()))
+                .collect();
+            system.add_medium("sdb", "RACKWRIGHT", &files);
+            let got = receive(&system, "db1").map_err(|error| error.to_string());
+            let got = got.map(|()| delivered(&system).len());
+            let first_line = |error: String| error.lines().next().unwrap_or_default().to_owned();
+            assert_eq!(got.map_err(first_line), expected.map_err(str::to_owned));
+            assert!(system.mounts().is_empty());
+            assert!(system.violations().is_empty());
+        }
+    }
+
+    #[test]
     fn what_cannot_be_opened_leaves_nothing() {
         let (text, _) = sealed();
         let other = roles::compile::Seed::new([8; 32]).unlock_code("db1");
