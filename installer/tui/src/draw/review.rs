@@ -1,0 +1,155 @@
+//! The plan: what it destroys, then every step.
+
+use plan::{Plan, size::decimal, step::PlannedDisk};
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{View, WIDE, parts};
+use crate::{state::Wizard, text};
+
+pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
+    let look = view.look;
+    let Some(plan) = wizard.plan() else {
+        return obstacles(frame, area, wizard, view);
+    };
+    let mut top = 1;
+    let mut head = vec![Line::from(vec![
+        Span::styled(plan.node.clone(), look.strong()),
+        Span::raw(format!(
+            ", role {}, {} steps, plan {:.16}",
+            plan.role,
+            plan.steps.len(),
+            wizard.proposal.digest
+        )),
+    ])];
+    if !wizard.can_install() && !wizard.progress.running() {
+        head.push(Line::styled(
+            format!("! {} (Enter)", text::CANNOT_INSTALL),
+            look.bad(),
+        ));
+        top += 1;
+    }
+    parts::text(frame, parts::inner(area, 0, 0, area.width, top), head);
+    let rest = parts::inner(area, 0, top, area.width, area.height);
+    let lost = lost(plan, view, rest.width as usize);
+    if area.width >= WIDE {
+        let left = rest.width * 11 / 20;
+        let right = parts::inner(rest, left + 2, 1, rest.width, rest.height);
+        parts::text(
+            frame,
+            parts::inner(rest, left, 1, 1, rest.height),
+            bars(rest.height, view),
+        );
+        steps(
+            frame,
+            parts::inner(rest, 0, 1, left - 1, rest.height),
+            plan,
+            wizard,
+            view,
+        );
+        parts::text(frame, right, self::lost(plan, view, right.width as usize));
+    } else {
+        // As many lines for what is lost as the steps leave, half of the screen at least.
+        let want = u16::try_from(lost.len()).unwrap_or(9);
+        let height = want.min(rest.height / 2);
+        let lost: Vec<Line<'_>> = lost.into_iter().take(height as usize).collect();
+        let cut = want > height;
+        parts::text(frame, parts::inner(rest, 0, 0, rest.width, height), lost);
+        if cut {
+            let place = parts::inner(rest, 0, height - 1, rest.width, 1);
+            let hidden = usize::from(want - height) + 1;
+            let line = Line::styled(
+                format!("  and {hidden} more lines: d shows all"),
+                look.bad(),
+            );
+            frame.render_widget(ratatui::widgets::Clear, place);
+            parts::text(frame, place, vec![line]);
+        }
+        parts::rule(frame, parts::inner(rest, 0, height, rest.width, 1), look);
+        let below = parts::inner(rest, 0, height + 1, rest.width, rest.height);
+        steps(frame, below, plan, wizard, view);
+    }
+}
+
+fn bars(height: u16, view: &View) -> Vec<Line<'static>> {
+    (0..height)
+        .map(|_| Line::styled(view.look.bar(), view.look.dim()))
+        .collect()
+}
+
+fn steps(frame: &mut Frame<'_>, area: Rect, plan: &Plan, wizard: &Wizard, view: &View) {
+    let width = area.width as usize;
+    let entries = plan
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| {
+            let mark = if step.destroys.is_empty() { " " } else { "!" };
+            Line::from(vec![
+                Span::styled(mark, view.look.bad()),
+                Span::raw(format!(
+                    "{:>3}. {}",
+                    index + 1,
+                    parts::cut(&step.title, width.saturating_sub(11))
+                )),
+            ])
+        })
+        .collect();
+    parts::list(frame, area, entries, Some(wizard.cursor()), view);
+}
+
+/// Disks of the plan: by group, with their numbers, so that they can be compared with the labels on the carriers.
+fn lost(plan: &Plan, view: &View, width: usize) -> Vec<Line<'static>> {
+    let destroys = plan.destroys();
+    let (lost, kept): (Vec<&PlannedDisk>, Vec<&PlannedDisk>) = plan
+        .disks
+        .iter()
+        .partition(|disk| destroys.contains(&disk.id));
+    let mut lines = vec![Line::styled(
+        format!("{} ({})", text::DESTROYED, lost.len()),
+        view.look.bad(),
+    )];
+    lines.extend(lost.iter().map(|disk| row(disk, width)));
+    if !kept.is_empty() {
+        lines.push(Line::styled(
+            format!("{} ({})", text::KEPT, kept.len()),
+            view.look.good(),
+        ));
+        lines.extend(kept.iter().map(|disk| row(disk, width)));
+    }
+    lines
+}
+
+fn row(disk: &PlannedDisk, width: usize) -> Line<'static> {
+    let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let line = format!(
+        "{} {} {} {} {}{}",
+        parts::column(&disk.group, 8),
+        parts::column(&word(&disk.bay).replace(':', " "), 8),
+        parts::pad(&decimal(disk.size), 7),
+        parts::column(&word(&disk.model), 20),
+        parts::column(&word(&disk.serial), 19),
+        if disk.holds.is_empty() {
+            String::new()
+        } else {
+            format!(" holds {}", disk.holds.join("; "))
+        }
+    );
+    Line::raw(parts::cut(line.trim_end(), width))
+}
+
+fn obstacles(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
+    let mut lines = vec![
+        Line::styled(text::CANNOT_INSTALL, view.look.bad()),
+        Line::raw(""),
+    ];
+    for obstacle in text::obstacles(wizard) {
+        for line in parts::wrap(&obstacle, area.width as usize, 4) {
+            lines.push(Line::raw(line));
+        }
+    }
+    parts::text(frame, area, lines);
+}
