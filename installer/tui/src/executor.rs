@@ -9,8 +9,8 @@ pub type Post = Arc<dyn Fn(Message) + Send + Sync>;
 
 /// Carries out effects. Nothing may block: what takes time goes to a thread and posts its answer.
 pub trait Executor {
-    /// Begins: looks at the machine, posts [`Message::Begin`] if nobody did, and follows what goes on from then.
-    fn begin(&mut self, post: &Post);
+    /// Begins to follow what goes on; looks at the machine and posts [`Message::Begin`], unless another console did.
+    fn begin(&mut self, known: bool, post: &Post);
 
     /// Carries out one effect; the answer is posted.
     fn carry_out(&mut self, effect: Effect, post: &Post);

@@ -27,6 +27,11 @@ pub enum Message {
         /// All of it.
         facts: Box<Facts>,
     },
+    /// The machine could not be looked at; there is still a shell.
+    Stuck {
+        /// Why.
+        text: String,
+    },
     /// A key was pressed.
     Key {
         /// Which.
@@ -173,8 +178,10 @@ pub enum Effect {
     },
     /// Destroy what lies on the disks and install nothing: only ever after the confirmation.
     Decommission {
-        /// Disks, all of them listed on the screen.
-        disks: Vec<DiskId>,
+        /// Name of the machine, as it was typed.
+        node: String,
+        /// Keys of guarded things that may be destroyed.
+        allowed: Vec<String>,
         /// Digest of the confirmed plan.
         digest: String,
     },

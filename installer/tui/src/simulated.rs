@@ -104,18 +104,14 @@ impl Simulated {
                     Err(wrong) => done(Wait::Start, false, &wrong.to_string()),
                 }
             }
-            Effect::Decommission { disks, digest } => {
-                let keys: Vec<String> = self
-                    .facts
-                    .inventory
-                    .found
-                    .iter()
-                    .filter_map(|holder| holder.uuid.clone())
-                    .collect();
-                let _ = disks;
-                // The name is in the digest; it is the one of the confirmed plan, which only the wizard knows.
-                let plan = self.decommission(digest, &keys);
-                self.run(plan, digest)
+            Effect::Decommission {
+                node,
+                allowed,
+                digest,
+            } => {
+                let (role, inventory) = (&self.facts.role.name, &self.facts.inventory);
+                let plan = plan::decommission::make(node, role, inventory, allowed);
+                self.run(plan.ok(), digest)
             }
             Effect::Status => vec![(
                 300,
@@ -139,19 +135,6 @@ impl Simulated {
             }
             Effect::Redraw | Effect::Leave => Vec::new(),
         }
-    }
-
-    fn decommission(&self, digest: &str, keys: &[String]) -> Option<Plan> {
-        let names = [
-            self.facts.node.as_ref().map(|node| node.node.clone()),
-            Some(format!("{}-1", self.facts.role.name)),
-        ];
-        names.into_iter().flatten().find_map(|name| {
-            let plan =
-                plan::decommission::make(&name, &self.facts.role.name, &self.facts.inventory, keys)
-                    .ok()?;
-            (plan.digest() == digest).then_some(plan)
-        })
     }
 
     fn save(&self, place: Place, name: &str, text: &str) -> (bool, String) {
@@ -348,7 +331,10 @@ impl Simulated {
 }
 
 impl Executor for Simulated {
-    fn begin(&mut self, post: &Post) {
+    fn begin(&mut self, known: bool, post: &Post) {
+        if known {
+            return;
+        }
         post(Message::Begin {
             facts: Box::new(self.facts.clone()),
         });

@@ -28,6 +28,8 @@ pub struct State {
     pub now: u64,
     /// Console whose keys count; nobody's until one is pressed.
     pub keyboard: Option<String>,
+    /// Why there is no first message.
+    pub stuck: Option<String>,
     /// What follows from the first message; absent while the machine is looked at for the first time.
     pub wizard: Option<Box<Wizard>>,
 }

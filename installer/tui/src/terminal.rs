@@ -108,7 +108,8 @@ impl Loop<'_> {
         if !replay.is_empty() {
             self.replay(shown, replay)?;
         } else {
-            self.program.executor.begin(&post);
+            let known = self.state.wizard.is_some();
+            self.program.executor.begin(known, &post);
         }
         let mut drawn = u64::MAX;
         while !(self.program.stop)() {
@@ -160,8 +161,7 @@ impl Loop<'_> {
             return Ok(false);
         }
         self.size = size;
-        shown.resize(Rect::new(0, 0, size.0, size.1))?;
-        shown.clear()?;
+        anew(shown, size)?;
         Ok(true)
     }
 
@@ -173,12 +173,12 @@ impl Loop<'_> {
         post: &Post,
     ) -> io::Result<()> {
         if effect == Effect::Redraw {
-            shown.clear()?;
+            anew(shown, self.size)?;
         } else if effect.takes_console() {
             screen.restore();
             self.program.executor.on_console(&effect, post);
             screen.enter()?;
-            shown.clear()?;
+            anew(shown, self.size)?;
         } else {
             self.program.executor.carry_out(effect, post);
         }
@@ -214,6 +214,14 @@ fn open(size: (u16, u16)) -> io::Result<Shown> {
             viewport: Viewport::Fixed(Rect::new(0, 0, size.0, size.1)),
         },
     )
+}
+
+/// An empty screen. Not `Terminal::clear` or `resize`: they ask the terminal where its cursor is and fail without an answer,
+/// which a serial line may never give.
+fn anew(shown: &mut Shown, size: (u16, u16)) -> io::Result<()> {
+    execute!(io::stdout(), Clear(ClearType::All))?;
+    *shown = open(size)?;
+    Ok(())
 }
 
 fn screen_size() -> (u16, u16) {

@@ -24,6 +24,8 @@ macro_rules! words {
 words! {
     PRODUCT = "Rackwright";
     SIMULATED = "SIMULATED: no disk is written";
+    STUCK = "This machine cannot be looked at";
+    STUCK_HELP = "F12 opens a shell, q leaves";
     LOOKING = "Looking at this machine";
     LOOKING_DETAIL = "Disks, ports and the management controller are being asked. q leaves, F12 opens a shell.";
 

@@ -45,7 +45,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, view: &View) {
         return;
     }
     let Some(wizard) = &state.wizard else {
-        return starting(frame, area, view);
+        return starting(frame, area, state, view);
     };
     let rows = |y: u16, height: u16| Rect {
         x: area.x,
@@ -86,7 +86,19 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, view: &View) {
     }
 }
 
-fn starting(frame: &mut Frame<'_>, area: Rect, view: &View) {
+fn starting(frame: &mut Frame<'_>, area: Rect, state: &State, view: &View) {
+    if let Some(why) = &state.stuck {
+        let mut lines = vec![Line::styled(text::STUCK, view.look.bad()), Line::raw("")];
+        lines.extend(
+            parts::wrap(why, area.width as usize, 2)
+                .into_iter()
+                .map(Line::raw),
+        );
+        lines.push(Line::raw(""));
+        lines.push(Line::styled(text::STUCK_HELP, view.look.dim()));
+        parts::text(frame, area, lines);
+        return;
+    }
     let middle = Rect {
         y: area.y + area.height / 2 - 2,
         height: 4,

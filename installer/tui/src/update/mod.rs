@@ -30,6 +30,9 @@ pub fn update(state: &mut State, line: &Line) -> Vec<Effect> {
         return effects;
     }
     let Some(wizard) = &mut state.wizard else {
+        if let Message::Stuck { text } = &line.message {
+            state.stuck = Some(text.clone());
+        }
         // While the machine is looked at for the first time there is one thing to do.
         return match line.message {
             Message::Key {
@@ -118,6 +121,7 @@ impl Wizard {
                 self.show_journal();
             }
             Message::Begin { .. }
+            | Message::Stuck { .. }
             | Message::Key { .. }
             | Message::Paste { .. }
             | Message::Unknown => {}

@@ -130,10 +130,8 @@ impl Wizard {
                 digest: digest.to_owned(),
             },
             Task::Decommission => Effect::Decommission {
-                disks: self
-                    .plan()
-                    .map(|plan| plan.destroys().into_iter().collect())
-                    .unwrap_or_default(),
+                node: self.node.node.clone(),
+                allowed: self.node.storage.destroy.clone(),
                 digest: digest.to_owned(),
             },
             Task::Repair => return Vec::new(),

@@ -200,10 +200,8 @@ impl Wizard {
                             digest,
                         },
                         Task::Decommission => Effect::Decommission {
-                            disks: self
-                                .plan()
-                                .map(|plan| plan.destroys().into_iter().collect())
-                                .unwrap_or_default(),
+                            node: self.node.node.clone(),
+                            allowed: self.node.storage.destroy.clone(),
                             digest,
                         },
                         Task::Repair => return Vec::new(),
