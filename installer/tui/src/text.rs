@@ -644,6 +644,12 @@ pub fn obstacles(wizard: &Wizard) -> Vec<String> {
     lines
 }
 
+/// More than there is room for.
+#[must_use]
+pub fn more_lines(count: usize) -> String {
+    format!("and {count} more: d shows all of them")
+}
+
 /// `1 h 5 min`, `12 s`.
 #[must_use]
 pub fn duration(seconds: u64) -> String {

@@ -3,6 +3,7 @@
 mod daemons;
 mod disks;
 mod fast;
+mod interactive;
 mod machines;
 mod management;
 mod paths;

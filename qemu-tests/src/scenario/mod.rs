@@ -4,9 +4,11 @@ mod faults;
 mod http;
 mod pxe;
 mod site;
+mod screen;
 mod typing;
 
 pub use faults::{interrupt, plans, refuses, spent_permit, truncated_medium};
 pub use pxe::pxe;
-pub use site::{Case, NodePlace, Site, Timings, check_status};
+pub use site::{Case, Media, NodePlace, Site, Timings, check_status};
+pub use screen::{press, sees};
 pub use typing::type_in;

@@ -6,12 +6,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use super::screen::{press, screen};
 use crate::machine::Running;
 
 /// The second serial line: serial over LAN on the X10 boards.
 const LINE: usize = 1;
 /// From the refusal to the prompt.
 const PROMPT: Duration = Duration::from_secs(180);
+/// Until the shell key is pressed again.
+const SHELL: Duration = Duration::from_secs(15);
+/// F12, as terminals of DEC's VT220 kind and all after them send it.
+const F12: &str = "\u{1b}[24~";
 /// Typed at once, each piece after the echo of the one before. In some machines the emulated UART stops listening for good
 /// after 272 bytes all the same (QEMU 7.2, Linux 6.12, 2026-11-23); why is not known.
 const PIECE: usize = 16;
@@ -25,7 +30,13 @@ const SCRIPT: Duration = Duration::from_secs(300);
 /// If there is no prompt, or the script fails.
 pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
     let start = Instant::now();
+    let mut asked = start;
     while !running.console(LINE).trim_end().ends_with('#') {
+        // Where nobody permitted anything the wizard waits; its shell key leads to the same prompt.
+        if asked.elapsed() > SHELL && screen(running).contains("Rackwright") {
+            asked = Instant::now();
+            press(running, &[F12])?;
+        }
         ensure!(
             running.is_on() && start.elapsed() < PROMPT,
             "no shell on the second serial line:\n{}",

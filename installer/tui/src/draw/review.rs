@@ -34,44 +34,40 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
     }
     parts::text(frame, parts::inner(area, 0, 0, area.width, top), head);
     let rest = parts::inner(area, 0, top, area.width, area.height);
-    let lost = lost(plan, view, rest.width as usize);
     if area.width >= WIDE {
         let left = rest.width * 11 / 20;
         let right = parts::inner(rest, left + 2, 1, rest.width, rest.height);
+        let height = right.height;
         parts::text(
             frame,
-            parts::inner(rest, left, 1, 1, rest.height),
-            bars(rest.height, view),
+            parts::inner(rest, left, 1, 1, height),
+            bars(height, view),
         );
-        steps(
-            frame,
-            parts::inner(rest, 0, 1, left - 1, rest.height),
-            plan,
-            wizard,
-            view,
-        );
-        parts::text(frame, right, self::lost(plan, view, right.width as usize));
+        let place = parts::inner(rest, 0, 1, left - 1, height);
+        steps(frame, place, plan, wizard, view);
+        let lost = lost(plan, view, right.width as usize);
+        destroyed(frame, right, lost, view);
     } else {
-        // As many lines for what is lost as the steps leave, half of the screen at least.
-        let want = u16::try_from(lost.len()).unwrap_or(9);
-        let height = want.min(rest.height / 2);
-        let lost: Vec<Line<'_>> = lost.into_iter().take(height as usize).collect();
-        let cut = want > height;
-        parts::text(frame, parts::inner(rest, 0, 0, rest.width, height), lost);
-        if cut {
-            let place = parts::inner(rest, 0, height - 1, rest.width, 1);
-            let hidden = usize::from(want - height) + 1;
-            let line = Line::styled(
-                format!("  and {hidden} more lines: d shows all"),
-                look.bad(),
-            );
-            frame.render_widget(ratatui::widgets::Clear, place);
-            parts::text(frame, place, vec![line]);
-        }
+        // As many lines for what is lost as it needs, half of the screen at most.
+        let lost = lost(plan, view, rest.width as usize);
+        let height = u16::try_from(lost.len()).unwrap_or(9).min(rest.height / 2);
+        let place = parts::inner(rest, 0, 0, rest.width, height);
+        destroyed(frame, place, lost, view);
         parts::rule(frame, parts::inner(rest, 0, height, rest.width, 1), look);
         let below = parts::inner(rest, 0, height + 1, rest.width, rest.height);
         steps(frame, below, plan, wizard, view);
     }
+}
+
+/// What is lost; what does not fit is counted, never left out silently.
+fn destroyed(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'static>>, view: &View) {
+    let height = area.height as usize;
+    if lines.len() > height && height > 0 {
+        let hidden = lines.len() - height + 1;
+        lines.truncate(height - 1);
+        lines.push(Line::styled(text::more_lines(hidden), view.look.bad()));
+    }
+    parts::text(frame, area, lines);
 }
 
 fn bars(height: u16, view: &View) -> Vec<Line<'static>> {
@@ -108,30 +104,40 @@ fn lost(plan: &Plan, view: &View, width: usize) -> Vec<Line<'static>> {
         .disks
         .iter()
         .partition(|disk| destroys.contains(&disk.id));
+    let serials = plan
+        .disks
+        .iter()
+        .filter_map(|disk| disk.serial.as_ref())
+        .map(|serial| serial.chars().count())
+        .max()
+        .unwrap_or(1);
+    let row = |disk: &&PlannedDisk| row(disk, serials, width);
     let mut lines = vec![Line::styled(
         format!("{} ({})", text::DESTROYED, lost.len()),
         view.look.bad(),
     )];
-    lines.extend(lost.iter().map(|disk| row(disk, width)));
+    lines.extend(lost.iter().map(row));
     if !kept.is_empty() {
         lines.push(Line::styled(
             format!("{} ({})", text::KEPT, kept.len()),
             view.look.good(),
         ));
-        lines.extend(kept.iter().map(|disk| row(disk, width)));
+        lines.extend(kept.iter().map(row));
     }
     lines
 }
 
-fn row(disk: &PlannedDisk, width: usize) -> Line<'static> {
+/// Serial numbers are never cut: they are what is compared with the label. The model gives way.
+fn row(disk: &PlannedDisk, serials: usize, width: usize) -> Line<'static> {
     let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let model = width.saturating_sub(serials + 28).clamp(8, 20);
     let line = format!(
         "{} {} {} {} {}{}",
         parts::column(&disk.group, 8),
         parts::column(&word(&disk.bay).replace(':', " "), 8),
         parts::pad(&decimal(disk.size), 7),
-        parts::column(&word(&disk.model), 20),
-        parts::column(&word(&disk.serial), 19),
+        parts::column(&word(&disk.model), model),
+        parts::pad(&word(&disk.serial), serials),
         if disk.holds.is_empty() {
             String::new()
         } else {
