@@ -35,7 +35,13 @@ pub enum Task {
     /// Install after the node's name was typed
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
-    Install,
+    Install(Install),
+    /// Install step by step on this console; an install that runs is shown
+    Tui(Tui),
+    /// Show the state of this appliance on this console
+    Console(Console),
+    /// Empty all disks of this machine, after the node's name was typed
+    Decommission(Decommission),
     /// Open the sealed secrets that came with the node file; asks for the code
     Unlock(Unlock),
     /// Ask the network whether it is what the node file says; writes nothing
@@ -141,6 +147,62 @@ pub struct Apply {
     /// Where the plan comes from
     #[command(flatten)]
     pub sources: Sources,
+}
+
+/// Options of `install`.
+#[derive(Debug, Args)]
+pub struct Install {
+    /// Node file; without it, searched on media, network and image
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Somebody watches `tui`: nothing on the consoles, no restart at the end
+    #[arg(long, hide = true)]
+    pub watched: bool,
+}
+
+/// Options of `tui`.
+#[derive(Debug, Args)]
+pub struct Tui {
+    /// Try it on the machine that a capture was taken of; writes nothing
+    #[arg(long, value_name = "FILE.tar.zst")]
+    pub from: Option<Utf8PathBuf>,
+    /// Role to try; in a live image its own
+    #[arg(long, requires = "from")]
+    pub role: Option<String>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
+    /// Play a recording first
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub replay: Option<Utf8PathBuf>,
+    /// Keep this session in a file, to be played again
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub record: Option<Utf8PathBuf>,
+    /// Only ASCII and no colour, as on a serial line
+    #[arg(long)]
+    pub plain: bool,
+}
+
+/// Options of `console`.
+#[derive(Debug, Args)]
+pub struct Console {
+    /// Only ASCII and no colour, as on a serial line
+    #[arg(long)]
+    pub plain: bool,
+}
+
+/// Options of `decommission`.
+#[derive(Debug, Args)]
+pub struct Decommission {
+    /// Name of the machine, to be typed
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Allow to destroy what is guarded, by the key that the refusal shows
+    #[arg(long, value_name = "KEY")]
+    pub destroy: Vec<String>,
+    /// Digest of the plan that was confirmed already
+    #[arg(long, hide = true)]
+    pub confirmed: Option<String>,
 }
 
 /// Options of `preflight`.

@@ -3,6 +3,7 @@
 mod apply;
 mod arguments;
 mod bmc;
+mod decommission;
 mod findings;
 mod generate;
 mod install;
@@ -13,6 +14,8 @@ mod plan;
 mod preflight;
 mod repair;
 mod survey;
+mod tui;
+mod tui_live;
 mod unlock;
 
 use std::process::ExitCode;
@@ -45,7 +48,10 @@ fn main() -> ExitCode {
         Task::Apply(options) => apply::run(&Live, &Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),
         Task::Bmc(options) => bmc::run(&Live, &options, json),
-        Task::Install => Ok(install::run(&Live, &Live)),
+        Task::Install(options) => Ok(install::run(&Live, &Live, &options)),
+        Task::Tui(options) => tui::run(&options),
+        Task::Console(options) => tui::console(&options),
+        Task::Decommission(options) => decommission::run(&Live, &options, json),
         Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),
         Task::Unlock(options) => unlock::run(&Live, &options),
         Task::Status => status(json),

@@ -6,6 +6,7 @@ mod compile;
 mod derived;
 mod draw;
 mod site;
+mod tui;
 mod unlock;
 
 pub use build::cache_folder;
@@ -58,6 +59,8 @@ enum Command {
     Draw(draw::Draw),
     /// Write what switches and router of a site file are to be told
     NetworkConfig(draw::NetworkConfig),
+    /// Try the installer's screens on a machine that is not there
+    Tui(Box<tui::Tui>),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -182,6 +185,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Unlock(arguments) => unlock::run(&arguments),
         Command::Draw(arguments) => draw::draw(&arguments),
         Command::NetworkConfig(arguments) => draw::network_config(&arguments),
+        Command::Tui(arguments) => tui::run(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }

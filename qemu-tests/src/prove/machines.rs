@@ -126,6 +126,7 @@ pub(super) fn tests() -> Vec<Test> {
     ];
     tests.extend(super::compiled::tests());
     tests.extend(super::disks::tests());
+    tests.extend(super::interactive::tests());
     tests.extend(super::management::tests());
     tests.extend(super::refusals::tests());
     tests.extend(super::wiring::tests());

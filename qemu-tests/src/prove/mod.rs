@@ -4,6 +4,7 @@ mod compiled;
 mod daemons;
 mod disks;
 mod fast;
+mod interactive;
 mod machines;
 mod management;
 mod paths;

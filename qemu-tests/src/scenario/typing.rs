@@ -1,18 +1,19 @@
 //! Typing at a live system's console, as a technician on a serial line would.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use super::line::SerialLine;
+use super::screen::{LINE, press, screen};
 use crate::machine::Running;
 
-/// The second serial line: serial over LAN on the X10 boards.
-const LINE: usize = 1;
 /// From the refusal to the prompt.
 const PROMPT: Duration = Duration::from_secs(180);
+/// Until the shell key is pressed again.
+const SHELL: Duration = Duration::from_secs(15);
+/// F12, as terminals of DEC's VT220 kind and all after them send it.
+const F12: &str = "\u{1b}[24~";
 /// For a script.
 const SCRIPT: Duration = Duration::from_secs(300);
 
@@ -29,7 +30,13 @@ const END_TYPED: &str = "script-''ended-with-";
 /// If there is no prompt, or the script fails.
 pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
     let start = Instant::now();
+    let mut asked = start;
     while !running.console(LINE).trim_end().ends_with('#') {
+        // Where nobody permitted anything the wizard waits; its shell key leads to the same prompt.
+        if asked.elapsed() > SHELL && screen(running).contains("Rackwright") {
+            asked = Instant::now();
+            press(running, &[F12])?;
+        }
         ensure!(
             running.is_on() && start.elapsed() < PROMPT,
             "no shell on the second serial line:\n{}",
@@ -37,39 +44,18 @@ pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
         );
         std::thread::sleep(Duration::from_millis(500));
     }
-    let mut line = UnixStream::connect(running.serial(LINE))?;
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    // Somebody must read all the time: QEMU writes byte by byte, each costs the socket's buffer 768 bytes, and when its
-    // 208 KiB are full after 272 of them the UART sends nothing more.
-    let reader = {
-        let (mut line, heard) = (line.try_clone()?, Arc::clone(&heard));
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(length @ 1..) = line.read(&mut piece)
-                && let Ok(mut heard) = heard.lock()
-            {
-                heard.extend_from_slice(piece.get(..length).unwrap_or_default());
-            }
-        })
-    };
-    let said = line
-        .write_all(format!("echo {BEGIN_TYPED}; ( {script} ); echo {END_TYPED}$?.\n").as_bytes())
-        .map_err(anyhow::Error::from)
-        .and_then(|()| answer(running, &heard));
-    // Ends the reader; a line that is gone already has ended it.
-    let _closed = line.shutdown(std::net::Shutdown::Both);
-    let _read = reader.join();
-    said
+    let mut line = SerialLine::open(running, LINE)?;
+    line.write(&format!(
+        "echo {BEGIN_TYPED}; ( {script} ); echo {END_TYPED}$?.\n"
+    ))?;
+    answer(running, &line)
 }
 
 /// What stands between the two marks, when the second is there.
-fn answer(running: &mut Running, heard: &Mutex<Vec<u8>>) -> anyhow::Result<String> {
+fn answer(running: &mut Running, line: &SerialLine) -> anyhow::Result<String> {
     let start = Instant::now();
     loop {
-        let said = heard
-            .lock()
-            .map(|heard| String::from_utf8_lossy(&heard).into_owned())
-            .unwrap_or_default();
+        let said = line.heard();
         if let Some((_, after)) = said.split_once(BEGIN)
             && let Some((output, rest)) = after.split_once(END)
             && let Some((code, _)) = rest.split_once('.')
