@@ -39,12 +39,25 @@ fn fresh(facts: &Facts) -> NodeFile {
         ..NodeFile::default()
     };
     node.disks = counts(role, &node, &facts.inventory);
-    // The board's own ports come first, as the kernel lists them by PCI address.
-    let mut ports = facts.inventory.nics.iter().filter(|nic| nic.mac.is_some());
+    // A proposal: a port that is fast enough, else any; the board's own come first, as the kernel lists them by PCI address.
+    let mut ports: Vec<&Nic> = facts
+        .inventory
+        .nics
+        .iter()
+        .filter(|nic| nic.mac.is_some())
+        .collect();
     for need in role.networks.iter().filter(|need| !need.optional) {
+        let fits = |nic: &&Nic| nic.carrier == Some(true) && nic.speed >= Some(need.speed);
+        let exactly = |nic: &&Nic| fits(nic) && nic.speed < Some(need.speed.saturating_mul(10));
+        let place = ports
+            .iter()
+            .position(exactly)
+            .or_else(|| ports.iter().position(fits))
+            .unwrap_or(0);
+        let port = (!ports.is_empty()).then(|| ports.remove(place));
         node.networks.push(Network {
             name: need.name.clone(),
-            mac: ports.next().and_then(|nic| nic.mac.clone()),
+            mac: port.and_then(|nic| nic.mac.clone()),
             dhcp: true,
             ..Network::default()
         });

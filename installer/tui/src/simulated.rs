@@ -195,9 +195,15 @@ impl Simulated {
                 at += STEP;
                 let failed = Event::Failed {
                     step: id,
-                    error: "`sgdisk --zap-all /dev/sdc` ended with status 4\n\
-                            Problem opening /dev/sdc for writing! Error is 5 (Input/output error)"
-                        .to_owned(),
+                    error: match &step.action {
+                        Action::CreatePool { name, .. } => format!(
+                            "`zpool create {name} ...` ended with status 1\n\
+                             cannot create '{name}': one or more devices is currently unavailable"
+                        ),
+                        _ => "`sgdisk --zap-all /dev/sdc` ended with status 4\n\
+                              Problem opening /dev/sdc for writing! Error is 5 (Input/output error)"
+                            .to_owned(),
+                    },
                     hint: Some("look at the cable and the bay of this disk, then try again".into()),
                 };
                 messages.push((STEP, self.record(at, failed)));

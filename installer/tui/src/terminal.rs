@@ -20,6 +20,7 @@ use ratatui::{
 use crate::{
     draw::{View, draw},
     executor::{Executor, Post},
+    facts::Mode,
     key::Key,
     log::Log,
     look::Look,
@@ -32,6 +33,8 @@ use crate::{
 const USUAL: (u16, u16) = (80, 24);
 /// How long a key is waited for before others' messages are looked at: short enough to feel immediate.
 const POLL: Duration = Duration::from_millis(40);
+/// The kernel writes on the same line: a console that nobody touches is written anew this often, in milliseconds.
+const CLEAN: u64 = 60_000;
 /// A spinner turns this often; a serial line carries one sign for it.
 const TURN: u64 = 250;
 
@@ -112,6 +115,7 @@ impl Loop<'_> {
             self.program.executor.begin(known, &post);
         }
         let mut drawn = u64::MAX;
+        let mut cleaned = (self.program.clock)();
         while !(self.program.stop)() {
             let mut changed = self.resized(shown)?;
             for line in reader.lines() {
@@ -128,7 +132,13 @@ impl Loop<'_> {
                     self.carry_out(effect, shown, screen, &post)?;
                 }
             }
-            self.view.frame = (self.program.clock)() / TURN;
+            let now = (self.program.clock)();
+            if self.is_console() && now.saturating_sub(cleaned) > CLEAN {
+                cleaned = now;
+                anew(shown, self.size)?;
+                changed = true;
+            }
+            self.view.frame = now / TURN;
             let turning = self.turning() && self.view.frame != drawn;
             if changed || turning {
                 drawn = self.view.frame;
@@ -153,6 +163,11 @@ impl Loop<'_> {
             .wizard
             .as_ref()
             .is_none_or(|wizard| !wizard.waits.is_empty() || wizard.progress.running())
+    }
+
+    fn is_console(&self) -> bool {
+        let wizard = self.state.wizard.as_ref();
+        wizard.is_some_and(|wizard| wizard.facts.mode == Mode::Console)
     }
 
     fn resized(&mut self, shown: &mut Shown) -> io::Result<bool> {

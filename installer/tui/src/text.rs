@@ -158,7 +158,7 @@ words! {
     KEEP_DATA_DETAIL = "install the system anew, leave data disks as they are";
     NEW_DATA = "make the data anew";
     NEW_DATA_DETAIL = "all that lies on the data disks is destroyed";
-    LAYOUT_OF_DATA = "Layout of the data disks";
+    LAYOUT_OF_DATA = "Layout of the data disks, room before overhead";
     NOTHING_GUARDED = "nothing of others lies on the disks of this plan";
     GUARDED = "Guarded: choose what may be destroyed";
     NO_PORT_HERE = "mark a network that has a port";
@@ -364,22 +364,23 @@ pub fn use_of(disk: &Disk) -> String {
     )
 }
 
-/// A layout of a pool in one line.
+/// A layout of a pool in one line; room and failures first, since the end may be cut off.
 #[must_use]
 pub fn pool_layout(layout: &PoolLayout, size: u64) -> String {
-    format!(
-        "{}; any {} of a group may fail",
-        layout.sentence(size).replace(", usable", ": usable"),
-        layout.tolerates()
-    )
+    let sentence = layout.sentence(size);
+    let usable = sentence
+        .split_once("usable ")
+        .and_then(|(_, rest)| rest.split_once(" before"))
+        .map_or("-", |(usable, _)| usable);
+    format!("{usable}, any {} may fail: {layout}", layout.tolerates())
 }
 
 /// A layout of an array in one line.
 #[must_use]
 pub fn array_layout(usable: &str, lost: usize) -> String {
     match lost {
-        1 => format!("usable {usable}; any 1 disk may fail"),
-        lost => format!("usable {usable}; any {lost} disks may fail"),
+        1 => format!("{usable}, any 1 disk may fail"),
+        lost => format!("{usable}, any {lost} disks may fail"),
     }
 }
 

@@ -3,6 +3,7 @@
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Style,
     text::{Line, Span},
     widgets::{Block, Borders, Clear, Paragraph},
 };
@@ -126,6 +127,10 @@ pub fn list(
             let sign = if here { view.look.marker() } else { " " };
             line.spans.insert(0, Span::raw(format!("{sign} ")));
             if here {
+                // One block: colours inside of it would be patches.
+                for span in &mut line.spans {
+                    span.style = Style::new();
+                }
                 let length = line.width();
                 line.spans
                     .push(Span::raw(" ".repeat(width.saturating_sub(length + 2))));
