@@ -37,8 +37,9 @@ const FOLDER: &str = "/run/rackwright";
 const UNIT: &str = "rackwright-confirmed";
 /// How often the events file is looked at.
 const FOLLOW: Duration = Duration::from_millis(200);
-/// How often a running appliance is looked at.
-const REFRESH: Duration = Duration::from_secs(5);
+/// How often a running appliance is looked at: three consoles do, all their life, and each look starts a dozen programs. A
+/// key looks at once.
+const REFRESH: Duration = Duration::from_secs(30);
 /// A management controller may take so long before it is given up.
 const SLOW: Duration = Duration::from_secs(90);
 
