@@ -218,7 +218,7 @@ words! {
     NOW = "What to do now";
     NOW_STICK = "Take the installation medium out (USB stick, virtual CD, network boot).";
     NOW_CABLES = "Connect all cables as in the cable plan.";
-    NOW_RESTART = "Restart: Enter. The machine joins its cluster and shows its state here.";
+    NOW_RESTART = "Restart: Enter. The machine starts from its disks and shows its state here.";
     NOW_POWER = "Switch the machine off.";
     WORK_ORDER = "To set in the firmware's menu (BIOS)";
     HEALTHY = "HEALTHY";
@@ -691,6 +691,5 @@ pub fn after_restart(wizard: &Wizard) -> Vec<String> {
             list(&role.services.masked)
         ));
     }
-    lines.push("refuses to join while a peer of the list says otherwise".to_owned());
     lines
 }
