@@ -2,6 +2,7 @@
 //! that comes out installs the reference machine of each role without anyone at the keyboard.
 
 use anyhow::{Context as _, ensure};
+use camino::Utf8Path;
 use roles::compile::Seed;
 use roles::node::NodeFile;
 use roles::site::{init, model::Setup};
@@ -9,7 +10,7 @@ use toml::{Table, Value};
 
 use super::machines::{Test, UEFI_USB, finish};
 use crate::images::{Image, workspace};
-use crate::machine::add_file;
+use crate::machine::{Bmc, add_file};
 use crate::machines;
 use crate::scenario::Site;
 
@@ -42,12 +43,21 @@ struct Made {
 }
 
 fn install(test: &Test, image: &Image) -> anyhow::Result<()> {
+    // The BMC that QEMU has inside knows no network. A load balancer is a virtual machine and has none.
+    let folder = tempfile::tempdir()?;
+    let folder = Utf8Path::from_path(folder.path()).context("the folder has no UTF-8 name")?;
+    let bmc = (test.role != "lb")
+        .then(|| Bmc::start(folder))
+        .transpose()?;
     let mut made = Err(anyhow::anyhow!("the node file was not asked for"));
     let mut site = Site::new(
         test.role,
         image,
         UEFI_USB,
-        |machine| machine,
+        |machine| match &bmc {
+            Some(bmc) => machine.external_bmc(bmc.machine_port),
+            None => machine,
+        },
         |file| {
             made = compiled(test.role, &file.access.ssh_keys);
             if let Ok(made) = &made {
