@@ -1,0 +1,5 @@
+//! Galera: when a node makes the cluster, joins it, waits or refuses; whether it serves; how an outage ends.
+
+pub mod decide;
+pub mod health;
+pub mod recover;
