@@ -18,6 +18,8 @@ pub struct Status {
     pub read_only: bool,
     /// `wsrep_desync`.
     pub desync: bool,
+    /// No other member is synced: then a donor is the writer, because mariabackup does not block it.
+    pub alone: bool,
 }
 
 /// What is asked for.
@@ -36,7 +38,7 @@ pub enum Use {
 
 /// Nothing where the node serves (200), else why not (503).
 pub fn why_not(status: &Status, voters: usize, usage: Use) -> Option<String> {
-    let donor = usage == Use::Reader { donor: true };
+    let donor = usage == Use::Reader { donor: true } || status.alone;
     if !status.primary {
         Some("not in the Primary component".into())
     } else if status.size.saturating_mul(2) <= voters {
@@ -73,6 +75,7 @@ mod tests {
             rejects: false,
             read_only: false,
             desync: false,
+            alone: false,
         };
         let any = Use::Reader { donor: true };
         let cases = [
@@ -135,6 +138,24 @@ mod tests {
             ),
             (
                 Status {
+                    state: 2,
+                    alone: true,
+                    ..good.clone()
+                },
+                Use::Writer,
+                "",
+            ),
+            (
+                Status {
+                    state: 1,
+                    alone: true,
+                    ..good.clone()
+                },
+                Use::Writer,
+                "state 1 is not synced",
+            ),
+            (
+                Status {
                     rejects: true,
                     ..good.clone()
                 },
@@ -188,6 +209,7 @@ mod tests {
                         rejects: false,
                         read_only: false,
                         desync: false,
+                        alone: true,
                     };
                     why_not(&status, voters, Use::Writer).is_none()
                 };
