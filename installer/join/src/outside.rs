@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use crate::told::{Told, is_proven};
+use system::System;
+
+use crate::{
+    accounts,
+    told::{Told, is_proven},
+};
 
 /// Port of the health endpoint.
 pub const PORT: u16 = 9200;
@@ -27,10 +32,10 @@ pub trait Outside: Sync {
     fn greeting(&self, address: &str, port: u16) -> Option<Vec<u8>>;
 }
 
-/// The network.
-pub struct Wire {
-    /// Secret that all databases of the cluster share.
-    pub secret: String,
+/// The network. The secret that all databases share is read for each question: it may be delivered while a join waits for it.
+pub struct Wire<'a> {
+    /// Where secrets are.
+    pub system: &'a dyn System,
 }
 
 fn connect(address: &str, port: u16) -> Option<TcpStream> {
@@ -64,17 +69,14 @@ fn parts(answer: &str) -> Option<(u16, String, String)> {
     Some((status, proof, body.to_owned()))
 }
 
-impl Outside for Wire {
+impl Outside for Wire<'_> {
     fn ask(&self, address: &str) -> Option<Told> {
+        let secret = accounts::secret(self.system, "database-replication")?;
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).ok()?;
         let nonce = hex::encode(bytes);
         let (status, proof, body) = get(address, PORT, &format!("/node?nonce={nonce}"))?;
-        // An empty secret proves nothing.
-        if status != 200
-            || self.secret.is_empty()
-            || !is_proven(&self.secret, &nonce, &body, &proof)
-        {
+        if status != 200 || !is_proven(&secret, &nonce, &body, &proof) {
             return None;
         }
         serde_json::from_str(&body).ok()
