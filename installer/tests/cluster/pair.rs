@@ -68,7 +68,9 @@ fn a_pair_changes_places() {
     nodes[1].run("rackwright-installer database promote --fenced");
     println!("promoted: {:.1} s", start.elapsed().as_secs_f64());
     assert!(insert(&nodes[1], "two"));
-    assert_eq!(nodes[1].health("/writer"), "200 serves");
+    nodes[1].wait_for("the endpoint to say it", 10, || {
+        nodes[1].health("/writer") == "200 serves"
+    });
 
     // It comes back with a cable and its old memory of being the primary: read-only, and it follows.
     nodes[0].restart(false);

@@ -115,6 +115,11 @@ pub fn promote(context: &Context<'_>, fenced: bool) -> Result<String, String> {
     keep(context, &known, &epoch)?;
     unit::set(system, RELEASED, false)?;
     open(context, &plan)?;
+    // The join looks again: it writes what a replica has to read to prove itself.
+    unit::systemctl(
+        system,
+        &["restart", "--no-block", "rackwright-join.service"],
+    )?;
     Ok(format!("takes writes, epoch {}", epoch.number))
 }
 

@@ -164,7 +164,7 @@ impl Node {
         let pid = self.process.id().to_string();
         Command::new("nsenter")
             .args([
-                "--target", &pid, "--net", "--mount", "--uts", "--root", "--wd=/", "bash", "-c",
+                "--target", &pid, "--net", "--mount", "--uts", "--root", "--wd", "bash", "-c",
                 line,
             ])
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -350,7 +350,7 @@ fn units(folder: &Utf8Path) {
     // As Debian's mariadb.service: the position first, then the server.
     put(
         "mariadb.service",
-        "position=$(galera_recovery)\nexec mariadbd --user=mysql $_WSREP_NEW_CLUSTER $position\n",
+        "position=$(galera_recovery)\nset -a; [ -e /run/mariadb-wsrep-new-cluster ] && . /run/mariadb-wsrep-new-cluster\nexec mariadbd --user=mysql $_WSREP_NEW_CLUSTER $position\n",
     );
     put(
         "mariadb.service.condition",
