@@ -146,6 +146,18 @@ fn a_cluster_lives() {
         assert_eq!(uuid(node), cluster);
     }
     time("full outage, recovered by itself", start);
+    // A replica may follow any of them: the same position everywhere.
+    let positions: Vec<String> = nodes
+        .iter()
+        .map(|node| node.sql("SELECT @@gtid_binlog_pos"))
+        .collect();
+    println!("positions: {positions:?}");
+    // Group communication and transfers are encrypted: nothing speaks plain on these ports.
+    let options = nodes[0].sql("SHOW VARIABLES LIKE 'wsrep_provider_options'");
+    assert!(
+        options.contains("socket.ssl = YES") || options.contains("socket.ssl=yes"),
+        "{options}"
+    );
     assert!(write(&balancer, &nodes[2], "three"));
 
     // The node that made the cluster is installed anew: it joins.

@@ -103,6 +103,7 @@ impl Node {
     /// Makes it and switches it on. `edit`: what a small test machine has otherwise.
     pub fn new(folder: &Utf8Path, compiled: &Compiled, mut file: NodeFile) -> Self {
         file.ntp = Vec::new();
+        file.settings.insert("tls".to_owned(), true.into());
         // A third of a gigabyte in place of a server's memory.
         for (key, value) in [("buffer_pool", "48M"), ("gcache", "32M")] {
             if file.settings.contains_key(key) {
@@ -110,10 +111,13 @@ impl Node {
             }
         }
         let folder = folder.join(&file.node);
-        for name in ["state", "mysql", "secrets", "units", "merged", "rendered"] {
+        for name in [
+            "state", "mysql", "secrets", "units", "merged", "rendered", "identity",
+        ] {
             std::fs::create_dir_all(folder.join(name)).unwrap();
         }
         std::fs::write(folder.join("systemctl"), include_str!("systemctl")).unwrap();
+        certificate(&folder, &file);
         for (name, secret) in compiled.secrets(&file.node).iter() {
             std::fs::write(folder.join("secrets").join(name), secret.expose()).unwrap();
         }
@@ -164,8 +168,7 @@ impl Node {
         let pid = self.process.id().to_string();
         Command::new("nsenter")
             .args([
-                "--target", &pid, "--net", "--mount", "--uts", "--root", "--wd", "bash", "-c",
-                line,
+                "--target", &pid, "--net", "--mount", "--uts", "--root", "--wd", "bash", "-c", line,
             ])
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C")
@@ -343,6 +346,33 @@ fn start(folder: &Utf8Path, name: &str) -> Child {
         std::thread::sleep(Duration::from_millis(50));
     }
     process
+}
+
+/// A certificate as a machine of the cluster has it: its name and its addresses, for servers and for clients.
+fn certificate(folder: &Utf8Path, node: &NodeFile) {
+    let name = &node.node;
+    let addresses: Vec<String> = node
+        .networks
+        .iter()
+        .filter_map(|network| network.addresses.first()?.split_once('/'))
+        .map(|(address, _)| format!(",IP:{address}"))
+        .collect();
+    let script = format!(
+        "set -e; cd {folder}/identity
+         ca=../../ca; new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2'
+         [ -e $ca.key ] || openssl req -x509 $new -keyout $ca.key -out $ca.pem -subj /CN=test-ca
+         openssl req -x509 $new -CA $ca.pem -CAkey $ca.key -keyout node.key -out node.pem -subj /CN={name} \
+             -addext 'basicConstraints=critical,CA:FALSE' -addext 'extendedKeyUsage=serverAuth,clientAuth' \
+             -addext 'subjectAltName=DNS:{name}{}'
+         cp $ca.pem ca.pem; chown 101:101 *",
+        addresses.join("")
+    );
+    let output = sh(&script);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn units(folder: &Utf8Path) {
