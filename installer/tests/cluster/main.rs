@@ -5,8 +5,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "what cannot be made here is a fault of the test; its times are its result"
+    reason = "what cannot be made here is a fault of the test"
 )]
 
 mod galera;

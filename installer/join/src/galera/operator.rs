@@ -18,6 +18,7 @@ use crate::{
     unit,
 };
 
+const JOIN: &str = "rackwright-join.service";
 /// What `galera_recovery` found here; in memory, so that a start makes it old.
 const POSITION: &str = "/run/rackwright/join/position";
 
@@ -138,10 +139,11 @@ fn act(
         }
         Step::Stop(names) => {
             if mine(names) {
-                // It may hang for ever while it waits for others, and then does not end by itself either (measured).
+                // The join first: it would start the server again. A server that waits for others does not end by itself
+                // (measured), so it is killed.
+                unit::systemctl(system, &["stop", JOIN])?;
                 unit::systemctl(system, &["kill", "--signal=SIGKILL", UNIT])?;
                 unit::systemctl(system, &["stop", UNIT])?;
-                unit::systemctl(system, &["stop", "rackwright-join.service"])?;
                 go_on("MariaDB was stopped here", names)
             } else {
                 go_on("", names)
@@ -193,7 +195,13 @@ fn act(
 
 fn start(system: &dyn System) -> Result<(), String> {
     forget(system)?;
-    unit::start(system, UNIT)
+    unit::start(system, UNIT)?;
+    look_again(system)
+}
+
+/// The join says on the console how it goes on.
+fn look_again(system: &dyn System) -> Result<(), String> {
+    unit::systemctl(system, &["restart", "--no-block", JOIN])
 }
 
 fn forget(system: &dyn System) -> Result<(), String> {
@@ -238,6 +246,6 @@ fn bootstrap(system: &dyn System) -> Result<(), String> {
     unit::allow(system, UNIT)?;
     system
         .run(&Command::new("galera_new_cluster"))
-        .map(|_| ())
-        .map_err(|error| words(&error))
+        .map_err(|error| words(&error))?;
+    look_again(system)
 }
