@@ -28,6 +28,14 @@ pub struct Galera {
     pub bootstrap: bool,
 }
 
+impl Galera {
+    /// Votes of the plan.
+    #[must_use]
+    pub fn votes(&self) -> usize {
+        self.voters.unwrap_or(self.members.len()).max(1)
+    }
+}
+
 /// Settings of a database server outside Galera.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -9,7 +9,7 @@ use crate::{
     galera::{
         health::{Status, Use, why_not},
         join::{JOINING, UNIT, WANTS},
-        operator::known_position,
+        operator::{LOST, known_position},
         state::{self, Seen},
     },
     journal,
@@ -45,7 +45,7 @@ fn voters(context: &Context<'_>) -> Option<usize> {
         return None;
     }
     let plan: Galera = settings::of(context.role, context.node).ok()?;
-    Some(plan.voters.unwrap_or(plan.members.len()).max(1))
+    Some(plan.votes())
 }
 
 /// Why a use is not possible: a Galera member by the plan's votes, another server by what it may.
@@ -60,7 +60,25 @@ fn judge(status: &Status, voters: Option<usize>, usage: Use) -> Option<String> {
 /// Why this server does not serve as a member.
 #[must_use]
 pub fn unfit(context: &Context<'_>, seen: &Seen) -> Option<String> {
-    judge(&seen.status, voters(context), Use::Member)
+    judge(
+        &accepting(context, &seen.status),
+        voters(context),
+        Use::Member,
+    )
+}
+
+/// With the operator's word that members are lost, which ends when there is a majority again.
+fn accepting(context: &Context<'_>, status: &Status) -> Status {
+    let majority = voters(context).is_none_or(|voters| status.is_majority(voters));
+    let lost = context.system.exists(&unit::flag(LOST));
+    if majority && lost {
+        // Tried again at the next look.
+        drop(unit::set(context.system, LOST, false));
+    }
+    Status {
+        accepted: lost && !majority,
+        ..status.clone()
+    }
 }
 
 /// Looks. `alone`: no other member is synced.
@@ -73,7 +91,7 @@ pub fn take(context: &Context<'_>, alone: bool) -> Sample {
         Ok(seen) => {
             let status = Status {
                 alone,
-                ..seen.status.clone()
+                ..accepting(context, &seen.status)
             };
             USES.map(|usage| judge(&status, voters(context), usage))
         }

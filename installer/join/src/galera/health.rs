@@ -12,6 +12,8 @@ pub struct Status {
     pub state: u8,
     /// `wsrep_cluster_size`.
     pub size: usize,
+    /// `wsrep_cluster_weight`: the votes (`pc.weight`) of the component's members, the arbitrator's too.
+    pub votes: usize,
     /// `wsrep_reject_queries` is not `NONE`.
     pub rejects: bool,
     /// `read_only`.
@@ -20,6 +22,16 @@ pub struct Status {
     pub desync: bool,
     /// No other member is synced: then a donor is the writer, because mariabackup does not block it.
     pub alone: bool,
+    /// An operator said that the others are lost and off, so this component serves without a majority.
+    pub accepted: bool,
+}
+
+impl Status {
+    /// The component has more than half of the planned votes.
+    #[must_use]
+    pub fn is_majority(&self, voters: usize) -> bool {
+        self.votes.saturating_mul(2) > voters
+    }
 }
 
 /// What is asked for.
@@ -41,10 +53,10 @@ pub fn why_not(status: &Status, voters: usize, usage: Use) -> Option<String> {
     let donor = usage == Use::Reader { donor: true } || status.alone;
     if !status.primary {
         Some("not in the Primary component".into())
-    } else if status.size.saturating_mul(2) <= voters {
+    } else if !status.accepted && !status.is_majority(voters) {
         Some(format!(
             "component of {} is no majority of {voters} planned voters",
-            status.size
+            status.votes
         ))
     } else if !status.ready {
         Some("not ready".into())
@@ -72,10 +84,12 @@ mod tests {
             ready: true,
             state: 4,
             size: 3,
+            votes: 3,
             rejects: false,
             read_only: false,
             desync: false,
             alone: false,
+            accepted: false,
         };
         let any = Use::Reader { donor: true };
         let cases = [
@@ -83,6 +97,7 @@ mod tests {
             (
                 Status {
                     size: 2,
+                    votes: 2,
                     ..good.clone()
                 },
                 Use::Writer,
@@ -91,10 +106,40 @@ mod tests {
             (
                 Status {
                     size: 1,
+                    votes: 1,
                     ..good.clone()
                 },
                 Use::Member,
                 "component of 1 is no majority of 3 planned voters",
+            ),
+            // One member with two votes of three decides.
+            (
+                Status {
+                    size: 1,
+                    votes: 2,
+                    ..good.clone()
+                },
+                Use::Member,
+                "",
+            ),
+            (
+                Status {
+                    size: 1,
+                    votes: 1,
+                    accepted: true,
+                    ..good.clone()
+                },
+                Use::Writer,
+                "",
+            ),
+            (
+                Status {
+                    primary: false,
+                    accepted: true,
+                    ..good.clone()
+                },
+                Use::Member,
+                "not in the Primary component",
             ),
             (
                 Status {
@@ -199,23 +244,25 @@ mod tests {
     #[test]
     fn two_parts_never_serve_at_once() {
         for voters in 1..10_usize {
-            for size in 1..voters {
-                let serves = |size| {
+            for votes in 1..voters {
+                let serves = |votes| {
                     let status = Status {
                         primary: true,
                         ready: true,
                         state: 4,
-                        size,
+                        size: 1,
+                        votes,
                         rejects: false,
                         read_only: false,
                         desync: false,
                         alone: true,
+                        accepted: false,
                     };
                     why_not(&status, voters, Use::Writer).is_none()
                 };
                 assert!(
-                    !(serves(size) && serves(voters - size)),
-                    "{size} of {voters}"
+                    !(serves(votes) && serves(voters - votes)),
+                    "{votes} of {voters}"
                 );
             }
         }

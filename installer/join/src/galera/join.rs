@@ -118,8 +118,8 @@ fn running(context: &Context<'_>, plan: &Galera, seen: &state::Seen) -> Result<O
     Ok(Outcome::Done(format!(
         "member of cluster `{}` ({uuid}), {} of {} votes planned",
         plan.cluster_name,
-        seen.status.size,
-        plan.voters.unwrap_or(plan.members.len())
+        seen.status.votes,
+        plan.votes()
     )))
 }
 
@@ -143,7 +143,11 @@ fn spend(context: &Context<'_>, plan: &Galera, uuid: &str) -> Result<(), String>
 fn join(context: &Context<'_>, data: &Data, asked: &[right::Asked]) -> Result<Outcome, String> {
     let system = context.system;
     if *data == Data::New {
-        unit::set(system, WANTS, true)?;
+        if !system.exists(&unit::flag(WANTS)) {
+            unit::set(system, WANTS, true)?;
+            // The peers were asked before they could see it: two that begin at the same moment look once more.
+            return Ok(Outcome::Wait("a last look at all peers".into()));
+        }
         let name = &context.node.node;
         let before: Vec<String> = context
             .node

@@ -19,6 +19,9 @@ use crate::{
 };
 
 const JOIN: &str = "rackwright-join.service";
+/// Flag: an operator said in this boot that members are lost and off. While there is no majority of the planned votes, this
+/// one serves without; it is cleared as soon as there is one, so that a later split finds the rule as it was.
+pub const LOST: &str = "members-lost";
 /// What `galera_recovery` found here; in memory, so that a start makes it old.
 const POSITION: &str = "/run/rackwright/join/position";
 
@@ -83,7 +86,16 @@ pub fn recover(
                 .find_map(|peer| peer.told.as_ref()?.cluster.clone())
         })
         .ok_or("no member knows the UUID of this cluster: there is nothing to recover")?;
-    act(system, own, &nodes, &next(&nodes, &uuid, confirmed, waited))
+    let step = next(&nodes, &uuid, confirmed, waited);
+    let goes_on = match &step {
+        Step::Bootstrap { node, .. } => node == own,
+        Step::StartOthers(names) => names.contains(own),
+        _ => false,
+    };
+    if goes_on && !confirmed.is_empty() {
+        unit::set(system, LOST, true)?;
+    }
+    act(system, own, &nodes, &step)
 }
 
 fn here(system: &dyn System) -> Result<Node, String> {

@@ -71,18 +71,18 @@ pub fn right(cluster: &str, journal: &Journal, asked: &[Asked]) -> Result<Right,
     if let Some(holder) = asked.iter().find(holds) {
         return Ok(Right::Other(holder.name.clone()));
     }
-    if journal.holds_right(cluster) {
-        return Ok(Right::Mine);
-    }
     let silent: Vec<String> = asked
         .iter()
         .filter(|peer| peer.told.is_none())
         .map(|peer| format!("`{}`", peer.name))
         .collect();
-    Ok(if silent.is_empty() {
-        Right::Free
-    } else {
+    // Before the own right: it may be of long ago, and a member that joined since and is cut off now knows the cluster.
+    Ok(if !silent.is_empty() {
         Right::Unknown(silent.join(" and "))
+    } else if journal.holds_right(cluster) {
+        Right::Mine
+    } else {
+        Right::Free
     })
 }
 
@@ -183,8 +183,13 @@ mod tests {
             ),
             (
                 mine,
-                vec![silent("db2"), says("db3", new())],
+                vec![says("db2", new()), says("db3", new())],
                 Ok(Right::Mine),
+            ),
+            (
+                mine,
+                vec![silent("db2"), says("db3", new())],
+                Ok(Right::Unknown("`db2`".into())),
             ),
             // Two with the right cannot be by this code; if they are, none goes on.
             (

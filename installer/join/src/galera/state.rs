@@ -11,13 +11,13 @@ pub const DATA: &str = "/var/lib/mysql/data";
 
 /// What `SHOW` is asked for; works outside a Primary component too.
 const STATUS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status','wsrep_ready','wsrep_local_state',\
-'wsrep_local_state_comment','wsrep_cluster_size','wsrep_cluster_state_uuid');\n\
+'wsrep_local_state_comment','wsrep_cluster_size','wsrep_cluster_weight','wsrep_cluster_state_uuid');\n\
 SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on','wsrep_reject_queries','wsrep_desync','read_only','gtid_binlog_pos');\n";
 
 /// A running server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// As the health decision takes it; `alone` is not filled.
+    /// As the health decision takes it; `alone` and `accepted` are not filled.
     pub status: Status,
     /// `wsrep_cluster_state_uuid`; absent outside a cluster.
     pub uuid: Option<String>,
@@ -40,17 +40,21 @@ impl Seen {
 pub fn seen(rows: &[Vec<String>]) -> Seen {
     let text = |name: &str| value(rows, name).unwrap_or_default();
     let number = |name: &str| text(name).parse().ok();
+    let size = text("wsrep_cluster_size").parse().unwrap_or(0);
     Seen {
         status: Status {
             primary: text("wsrep_cluster_status") == "Primary",
             ready: text("wsrep_ready") == "ON",
             state: number("wsrep_local_state").unwrap_or(0),
-            size: text("wsrep_cluster_size").parse().unwrap_or(0),
+            size,
+            // One vote each where the library does not say it.
+            votes: text("wsrep_cluster_weight").parse().unwrap_or(size),
             // Absent is not `NONE`: what cannot be read does not serve.
             rejects: text("wsrep_reject_queries") != "NONE",
             read_only: text("read_only") != "OFF",
             desync: text("wsrep_desync") != "OFF",
             alone: false,
+            accepted: false,
         },
         uuid: some_uuid(text("wsrep_cluster_state_uuid")),
         words: text("wsrep_local_state_comment").to_owned(),
@@ -145,11 +149,12 @@ mod tests {
     #[test]
     fn a_synced_member() {
         let seen = seen(&rows(&format!(
-            "wsrep_cluster_size\t3\nwsrep_cluster_state_uuid\t{ONE}\nwsrep_cluster_status\tPrimary\nwsrep_local_state\t4\n\
+            "wsrep_cluster_size\t3\nwsrep_cluster_weight\t4\nwsrep_cluster_state_uuid\t{ONE}\nwsrep_cluster_status\tPrimary\nwsrep_local_state\t4\n\
              wsrep_local_state_comment\tSynced\nwsrep_ready\tON\nread_only\tOFF\nwsrep_desync\tOFF\nwsrep_reject_queries\tNONE\n\
              gtid_binlog_pos\t77-1-9\n"
         )));
         assert!(seen.is_synced());
+        assert_eq!((seen.status.size, seen.status.votes), (3, 4));
         assert!(!seen.status.rejects && !seen.status.desync && !seen.status.read_only);
         assert_eq!(
             (seen.uuid.as_deref(), seen.gtid.as_str()),
