@@ -36,6 +36,9 @@ pub struct Report {
     pub state: State,
     /// What is in service, what is waited for, what is wrong.
     pub detail: String,
+    /// TCP ports that must answer now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listens: Vec<u16>,
     /// Age of the copies, on storage servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replication: Option<replication::State>,
@@ -48,6 +51,7 @@ impl Report {
         Self {
             state,
             detail: detail.into(),
+            listens: Vec::new(),
             replication: None,
         }
     }

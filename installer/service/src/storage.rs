@@ -11,6 +11,9 @@ use crate::{
     view::{EPOCH, OWNER, RECEIVED, Snapshot, View},
 };
 
+/// Owner of a tree that its owner let go of.
+pub const RELEASED: &str = "released";
+
 /// One command of a plan, with what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -68,6 +71,11 @@ pub enum Refusal {
         "`{0}` exports the mail store at this moment\nhint: `rackwright-installer storage demote` there first, or switch it off"
     )]
     Exports(String),
+    /// The old owner's last snapshot is missing.
+    #[error(
+        "`{0}` has not received the last snapshot of the old owner yet\nhint: wait for the next transfer, or `journalctl -u rackwright-replication`"
+    )]
+    Late(String),
     /// Nothing was received.
     #[error("nothing was received here yet: there is no `{0}`")]
     Nothing(String),
@@ -117,6 +125,34 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
     if request.fenced == Fenced::No {
         return Err(Refusal::NotFenced);
     }
+    let known = known(view, request.answers);
+    // The source by plan begins with epoch 1, also where nobody could be asked.
+    let epoch = known.as_ref().map_or(1, |mark| mark.epoch).max(1) + 1;
+    let mark = Mark {
+        epoch,
+        owner: request.node.to_owned(),
+    };
+    let released = view.mark().filter(|own| own.owner == RELEASED);
+    if let Some(own) = released.filter(|own| own.epoch + 1 == epoch) {
+        let mut plan = Plan::default();
+        plan.add(
+            "take it back",
+            &[
+                "zfs",
+                "set",
+                &format!("{EPOCH}={}", own.epoch + 1),
+                &format!("{OWNER}={}", request.node),
+                &live,
+            ],
+        );
+        for (dataset, _) in view.tree(&live) {
+            plan.add(
+                "let it be written",
+                &["zfs", "set", "readonly=off", dataset],
+            );
+        }
+        return Ok((mark, plan.0));
+    }
     if !view.datasets.contains_key(&received) {
         return Err(Refusal::Nothing(received));
     }
@@ -134,15 +170,17 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
             accepted: request.accept_loss,
         });
     }
-    // The source by plan begins with epoch 1, also where nobody could be asked.
-    let epoch = known(view, request.answers)
-        .map_or(1, |mark| mark.epoch)
-        .max(1)
-        + 1;
-    let mark = Mark {
-        epoch,
-        owner: request.node.to_owned(),
-    };
+    if request.fenced == Fenced::Released {
+        let last = format!("divergent-{}", epoch - 1);
+        for (dataset, _) in view.tree(&received) {
+            if !view
+                .snapshots_of(dataset)
+                .any(|snapshot| snapshot.name == last)
+            {
+                return Err(Refusal::Late(dataset.to_owned()));
+            }
+        }
+    }
     let mut plan = Plan::default();
     plan.add(
         "stop receiving",
@@ -259,10 +297,16 @@ pub fn demote(view: &View, request: &Demote<'_>) -> Result<Vec<Step>, Refusal> {
         ],
     );
     let tail = format!("{live}@divergent-{own}");
-    plan.add(
-        "remember what only this machine has",
-        &["zfs", "snapshot", "-r", &tail],
-    );
+    let last = format!("divergent-{own}");
+    if !view
+        .snapshots_of(&live)
+        .any(|snapshot| snapshot.name == last)
+    {
+        plan.add(
+            "remember what only this machine has",
+            &["zfs", "snapshot", "-r", &tail],
+        );
+    }
     let lacks_received = !view
         .datasets
         .contains_key(&format!("{}/{RECEIVED}", view.pool));
@@ -298,14 +342,16 @@ pub fn demote(view: &View, request: &Demote<'_>) -> Result<Vec<Step>, Refusal> {
         );
     }
     if request.release {
-        // Nobody else wrote: this tree is a prefix of the other's future, and goes on receiving as it is.
+        // It stays where it is, so that the other can receive the last snapshot; then it is demoted like any old tree.
+        for (dataset, _) in view.tree(&live) {
+            plan.add(
+                "it is not written any more",
+                &["zfs", "set", "readonly=on", dataset],
+            );
+        }
         plan.add(
-            "it is received from now on",
-            &["zfs", "set", "mountpoint=none", "readonly=on", &live],
-        );
-        plan.add(
-            "move it to where is received",
-            &["zfs", "rename", &live, &received],
+            "it has no owner now",
+            &["zfs", "set", &format!("{OWNER}={RELEASED}"), &live],
         );
         return Ok(plan.0);
     }

@@ -465,6 +465,44 @@ fn the_old_owner_comes_back_and_receives() {
 }
 
 #[test]
+fn a_planned_change_loses_nothing() {
+    let mut rack = Rack::new();
+    rack.write(1);
+    rack.tick();
+    rack.write(2);
+    let refusal = rack.promote(1, Fenced::Released);
+    assert!(matches!(refusal, Err(Refusal::Exports(_))), "{refusal:?}");
+    assert_eq!(rack.demote(0, true), Ok(()));
+    assert!(!rack.exports(0));
+    let refusal = rack.promote(1, Fenced::Released);
+    assert!(matches!(refusal, Err(Refusal::Late(_))), "{refusal:?}");
+    rack.tick();
+    assert_eq!(rack.promote(1, Fenced::Released), Ok(()));
+    assert!(rack.exports(1) && !rack.exports(0));
+    assert_eq!(
+        rack.pools[1].sets["tank/mail-root/mail"].files,
+        Files::from([1, 2])
+    );
+    assert_eq!(rack.demote(0, false), Ok(()));
+    rack.write(3);
+    rack.tick();
+    assert_eq!(
+        rack.pools[0].sets["tank/received/mail-root/mail"].files,
+        Files::from([1, 2, 3])
+    );
+}
+
+#[test]
+fn what_was_let_go_of_may_be_taken_back() {
+    let mut rack = Rack::new();
+    rack.write(1);
+    assert_eq!(rack.demote(0, true), Ok(()));
+    assert!(!rack.exports(0));
+    assert_eq!(rack.promote(0, Fenced::Word), Ok(()));
+    assert!(rack.exports(0));
+}
+
+#[test]
 fn each_refusal_has_its_words() {
     let mut rack = Rack::new();
     rack.write(1);
@@ -582,6 +620,7 @@ proptest! {
                 }
                 5 => if rack.on[machine] { let _ = rack.demote(machine, false); },
                 _ => if rack.on == [true, true] && rack.demote(machine, true).is_ok() {
+                        rack.tick();
                     let _ = rack.promote(1 - machine, Fenced::Released);
                 },
             }

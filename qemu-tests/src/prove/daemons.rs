@@ -10,24 +10,33 @@ use camino::{Utf8Path, Utf8PathBuf};
 const SUITE: &str = "trixie";
 
 /// Packages with the programs that the tests start; what they depend on comes along.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 23] = [
     "base-files",
     "chrony",
     "coreutils",
     "dash",
     "dnsmasq-base",
     "dovecot-core",
+    "dovecot-imapd",
+    "dovecot-lmtpd",
+    "dovecot-mysql",
+    "e2fsprogs",
     "haproxy",
     "keepalived",
+    "mariadb-client",
+    "mariadb-server",
     "mariadb-server-core",
     "nfs-common",
     "nfs-kernel-server",
     "nftables",
+    "openssh-client",
     "openssh-server",
+    "postfix",
+    "postfix-mysql",
     "systemd",
 ];
 
-/// The folder, made if it is not in the cache: 20 s and 350 MB, with the network.
+/// The folder, made if it is not in the cache: 30 s and 500 MB, with the network.
 ///
 /// # Errors
 /// If mmdebstrap fails.

@@ -111,7 +111,9 @@ fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report
         &["systemctl", "start", "dovecot.service", "postfix.service"],
     )
     .map_err(failed)?;
-    Ok(Report::ready("SMTP and IMAP"))
+    let mut report = Report::ready("SMTP and IMAP");
+    report.listens = vec![25, 143, 587];
+    Ok(report)
 }
 
 fn queue(_settings: &Mail, node: &NodeFile) -> String {

@@ -29,6 +29,9 @@ pub struct Told {
     pub mark: Option<Mark>,
     /// It exports at this moment.
     pub exporting: bool,
+    /// It let go of the tree, and still has what was written last.
+    #[serde(default)]
+    pub released: bool,
 }
 
 /// What this machine tells others.
@@ -42,6 +45,9 @@ pub fn tell(system: &dyn System, node: &str, view: &View) -> Told {
             .filter_map(|set| set.mark.clone())
             .max_by_key(|mark| mark.epoch),
         exporting: system.exists(Utf8Path::new(ALLOWED)),
+        released: view
+            .mark()
+            .is_some_and(|mark| mark.owner == crate::storage::RELEASED),
     }
 }
 
@@ -207,6 +213,7 @@ fn steps(
         Ok(mark) => {
             export(system, node, settings, &view, &mark).map_err(failed)?;
             let mut report = Report::ready(format!("exports in epoch {}", mark.epoch));
+            report.listens = vec![2049];
             report.replication = (!settings.replication_sinks.is_empty())
                 .then(|| sent(system, &view, interval, now));
             Ok(report)
