@@ -2,6 +2,7 @@
 //! them to the machine again and again, so that the order in which machines start does not matter.
 
 pub mod front;
+pub mod icewarp;
 pub mod keys;
 pub mod mail;
 pub mod mark;

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 const SUITE: &str = "trixie";
 
 /// Packages with the programs that the tests start; what they depend on comes along.
-const PACKAGES: [&str; 23] = [
+const PACKAGES: [&str; 27] = [
     "base-files",
     "chrony",
     "coreutils",
@@ -21,8 +21,11 @@ const PACKAGES: [&str; 23] = [
     "dovecot-lmtpd",
     "dovecot-mysql",
     "e2fsprogs",
+    "findutils",
+    "grep",
     "haproxy",
     "keepalived",
+    "hostname",
     "mariadb-client",
     "mariadb-server",
     "mariadb-server-core",
@@ -33,6 +36,7 @@ const PACKAGES: [&str; 23] = [
     "openssh-server",
     "postfix",
     "postfix-mysql",
+    "sed",
     "systemd",
 ];
 

@@ -28,20 +28,20 @@ ip link set lo up
 ip link add outside0 type dummy 2>&- || ip link add outside0 type bridge
 ip address add 192.0.2.200/24 dev outside0
 ip link set outside0 up
-in() { chroot "$root" "$@"; }
-in install -d -o mysql -g mysql /var/lib/mysql /run/mysqld
-in mariadb-install-db --user=mysql --auth-root-authentication-method=socket --skip-test-db --datadir=/var/lib/mysql > /dev/null
-in mariadbd --no-defaults --user=mysql --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock --bind-address=127.0.0.1 --innodb-buffer-pool-size=32M > "$merged/mariadb.log" 2>&1 &
-for try in $(seq 150); do in mariadb -e 'SELECT 1' > /dev/null 2>&1 && break; sleep 0.2; done
-in mariadb < "$root/users.sql"
-for file in domains mailboxes aliases senders; do in chown root:postfix /run/rackwright/mail/$file.cf; done
-in install -d -o 5000 -g 5000 -m 0770 /var/srv/mail/mail
-in install -d -m 0755 /var/spool/rackwright/postfix /var/lib/postfix
-in chown postfix /var/lib/postfix
-in postfix check
-in chgrp postdrop /usr/sbin/postqueue /usr/sbin/postdrop && in chmod g+s /usr/sbin/postqueue /usr/sbin/postdrop
-in dovecot -F > "$merged/dovecot.log" 2>&1 &
-in /usr/lib/postfix/sbin/master -c /etc/postfix > "$merged/postfix.log" 2>&1 &
+daemon() { chroot "$root" "$@"; }
+daemon install -d -o mysql -g mysql /var/lib/mysql /run/mysqld
+daemon mariadb-install-db --user=mysql --auth-root-authentication-method=socket --skip-test-db --datadir=/var/lib/mysql > /dev/null
+daemon mariadbd --no-defaults --user=mysql --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock --bind-address=127.0.0.1 --innodb-buffer-pool-size=32M > "$merged/mariadb.log" 2>&1 &
+for try in $(seq 150); do daemon mariadb -e 'SELECT 1' > /dev/null 2>&1 && break; sleep 0.2; done
+daemon mariadb < "$root/users.sql"
+for file in domains mailboxes aliases senders; do daemon chown root:postfix /run/rackwright/mail/$file.cf; done
+daemon install -d -o 5000 -g 5000 -m 0770 /var/srv/mail/mail
+daemon install -d -m 0755 /var/spool/rackwright/postfix /var/lib/postfix
+daemon chown postfix /var/lib/postfix
+daemon postfix check
+daemon chgrp postdrop /usr/sbin/postqueue /usr/sbin/postdrop && daemon chmod g+s /usr/sbin/postqueue /usr/sbin/postdrop
+daemon dovecot -F > "$merged/dovecot.log" 2>&1 &
+daemon /usr/lib/postfix/sbin/master -c /etc/postfix > "$merged/postfix.log" 2>&1 &
 MAIL_INSIDE=1 "$test" "$part" --exact --ignored --nocapture || {
     tail -n 15 "$merged"/*.log "$root/var/log/mail.log" "$root/var/log/dovecot.log" 2>&- ; exit 1
 }
@@ -116,8 +116,6 @@ fn write(role: &str, root: &Utf8Path, programs: &Utf8Path) {
     );
     let node = roles::parse::node_file("node.toml", &text, Some(&set))
         .unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
-    let read =
-        |name: &str| std::fs::read_to_string(programs.join("etc").join(name)).unwrap_or_default();
     // Packages were unpacked only: their accounts are made here.
     let names = ["mysql", "postfix", "postdrop", "dovecot", "dovenull"];
     let lines = |form: &dyn Fn(usize, &str) -> String| -> String {
@@ -164,11 +162,9 @@ fn write(role: &str, root: &Utf8Path, programs: &Utf8Path) {
             .map(|file| (file.path, file.text)),
     );
     files.push(("/users.sql".to_owned(), users()));
-    // What the packages' scripts would have made of their parts.
-    files.push((
-        "/etc/postfix/dynamicmaps.cf".to_owned(),
-        read("postfix/dynamicmaps.cf") + "mysql\tpostfix-mysql.so.1.0.1\tdict_mysql_open\n",
-    ));
+    // The script of Debian's package makes it of this.
+    let maps = std::fs::read_to_string(programs.join("usr/share/postfix/dynamicmaps.cf")).unwrap();
+    files.push(("/etc/postfix/dynamicmaps.cf".to_owned(), maps));
     // Logs without a journal.
     for (path, text) in &mut files {
         match path.as_str() {
