@@ -118,7 +118,7 @@ const CHECKS: [Check; 18] = [
             "-c",
             "postconf -n > /dev/null && postconf -M > /dev/null",
         ],
-        complaints: &["unused parameter", "undefined", "atal", "nknown", "arning"],
+        complaints: &["unused parameter", "undefined parameter", "atal"],
     },
     Check {
         file: "/etc/rackwright/lvs.nft",
