@@ -41,7 +41,7 @@ pub struct Report {
     pub listens: Vec<u16>,
     /// Age of the copies, on storage servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replication: Option<replication::State>,
+    pub replication: Option<Box<replication::State>>,
 }
 
 impl Report {

@@ -215,7 +215,7 @@ fn steps(
             let mut report = Report::ready(format!("exports in epoch {}", mark.epoch));
             report.listens = vec![2049];
             report.replication = (!settings.replication_sinks.is_empty())
-                .then(|| sent(system, &view, interval, now));
+                .then(|| Box::new(sent(system, &view, interval, now)));
             Ok(report)
         }
         Err(Refusal::Sink { .. } | Refusal::Missing { .. } | Refusal::Foreign { .. })
@@ -231,7 +231,7 @@ fn steps(
                     None => "nothing was received yet".to_owned(),
                 });
             }
-            report.replication = Some(state);
+            report.replication = Some(Box::new(state));
             Err(report)
         }
         Err(refusal @ Refusal::Alone { .. }) => Err(Report::waits(refusal.to_string())),
