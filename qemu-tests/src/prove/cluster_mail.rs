@@ -350,10 +350,7 @@ fn front(test: &Test, image: &Image) -> anyhow::Result<()> {
                 ("network".to_owned(), "public".into()),
                 ("address".to_owned(), format!("{VIP}/24").into()),
                 ("router_id".to_owned(), 51.into()),
-                (
-                    "priority".to_owned(),
-                    i64::from(160 - 10 * i64::from(number)).into(),
-                ),
+                ("priority".to_owned(), (160 - 10 * i64::from(number)).into()),
                 ("source".to_owned(), address("public", number).into()),
                 (
                     "peers".to_owned(),
