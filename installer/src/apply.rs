@@ -100,7 +100,7 @@ pub fn consent(survey: &mut Survey, permit: bool, task: &str) -> anyhow::Result<
 }
 
 /// Asks for the node's name. `task` is what is about to be done.
-fn confirm(node: &str, task: &str) -> anyhow::Result<()> {
+pub fn confirm(node: &str, task: &str) -> anyhow::Result<()> {
     output::note(&format!(
         "type the node's name, `{node}`, to destroy what is listed above and {task}:"
     ));

@@ -35,13 +35,31 @@ pub enum Task {
     /// Install after the node's name was typed
     Apply(Apply),
     /// Install unattended, as the live system does; needs a permit in the node file
-    Install,
+    Install(Install),
+    /// Install step by step on this console; an install that runs is shown
+    Tui(Tui),
+    /// Show the state of this appliance on this console
+    Console(Console),
+    /// Empty all disks of this machine, after the node's name was typed
+    Decommission(Decommission),
+    /// Open the sealed secrets that came with the node file; asks for the code
+    Unlock(Unlock),
     /// Ask the network whether it is what the node file says; writes nothing
     Preflight(Preflight),
     /// Bring back what a changed disk took away, and nothing else
     Repair(Repair),
     /// Show or set up this machine's management controller
     Bmc(Bmc),
+    /// The Galera cluster of this member; end a full outage
+    Galera(GaleraOptions),
+    /// The pair of this database server: who takes writes
+    Database(DatabaseOptions),
+    /// Bring this machine into its cluster (a service)
+    #[command(hide = true)]
+    Join,
+    /// Answer on port 9200 how this database is (a service)
+    #[command(hide = true)]
+    HealthEndpoint,
     /// Show how this machine is; exit code 0 if healthy
     Status,
     /// Who exports the mail store, how old the copies are; take over by hand
@@ -65,6 +83,77 @@ pub enum Task {
     /// Write completions and manual pages
     #[command(hide = true)]
     Generate(Generate),
+}
+
+/// Options of `galera`.
+#[derive(Debug, Args)]
+pub struct GaleraOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: GaleraTask,
+}
+
+/// What to do with a Galera cluster.
+#[derive(Debug, Subcommand)]
+pub enum GaleraTask {
+    /// Show all members; exit code 0 if all serve
+    Status,
+    /// One step to end a full outage that does not end by itself; says where to
+    /// go on. Exit code 0 when it is over
+    Recover(GaleraRecover),
+}
+
+/// Options of `galera recover`.
+#[derive(Debug, Args)]
+pub struct GaleraRecover {
+    /// Members that are lost for good and switched off; what only they have is
+    /// lost
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub lost: Vec<String>,
+    /// All members were started a minute ago, and it did not help
+    #[arg(long)]
+    pub waited: bool,
+}
+
+/// Options of `database`.
+#[derive(Debug, Args)]
+pub struct DatabaseOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: DatabaseTask,
+}
+
+/// What to do with a pair of database servers.
+#[derive(Debug, Subcommand)]
+pub enum DatabaseTask {
+    /// Show both servers; exit code 0 if both serve
+    Status,
+    /// Make this server the one that takes writes
+    Promote(DatabasePromote),
+    /// Take no more writes, before the other one is promoted
+    Demote,
+    /// After `demote`: follow the server that was promoted
+    Follow,
+    /// Say that nobody took over while this server was off, when the other one
+    /// cannot be asked; holds until the next boot
+    Confirm,
+    /// Put this server's data aside and take those of the other one
+    Reseed(DatabaseReseed),
+}
+
+/// Options of `database promote`.
+#[derive(Debug, Args)]
+pub struct DatabasePromote {
+    /// The other server is off: you have seen it
+    #[arg(long)]
+    pub fenced: bool,
+}
+
+/// Options of `database reseed`.
+#[derive(Debug, Args)]
+pub struct DatabaseReseed {
+    /// Name of this machine, typed
+    pub node: String,
 }
 
 /// Options of `inventory`.
@@ -150,6 +239,62 @@ pub struct Apply {
     pub sources: Sources,
 }
 
+/// Options of `install`.
+#[derive(Debug, Args)]
+pub struct Install {
+    /// Node file; without it, searched on media, network and image
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Somebody watches `tui`: nothing on the consoles, no restart at the end
+    #[arg(long, hide = true)]
+    pub watched: bool,
+}
+
+/// Options of `tui`.
+#[derive(Debug, Args)]
+pub struct Tui {
+    /// Try it on the machine that a capture was taken of; writes nothing
+    #[arg(long, value_name = "FILE.tar.zst")]
+    pub from: Option<Utf8PathBuf>,
+    /// Role to try; in a live image its own
+    #[arg(long, requires = "from")]
+    pub role: Option<String>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
+    /// Play a recording first
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub replay: Option<Utf8PathBuf>,
+    /// Keep this session in a file, to be played again
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub record: Option<Utf8PathBuf>,
+    /// Only ASCII and no colour, as on a serial line
+    #[arg(long)]
+    pub plain: bool,
+}
+
+/// Options of `console`.
+#[derive(Debug, Args)]
+pub struct Console {
+    /// Only ASCII and no colour, as on a serial line
+    #[arg(long)]
+    pub plain: bool,
+}
+
+/// Options of `decommission`.
+#[derive(Debug, Args)]
+pub struct Decommission {
+    /// Name of the machine, to be typed
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Allow to destroy what is guarded, by the key that the refusal shows
+    #[arg(long, value_name = "KEY")]
+    pub destroy: Vec<String>,
+    /// Digest of the plan that was confirmed already
+    #[arg(long, hide = true)]
+    pub confirmed: Option<String>,
+}
+
 /// Options of `preflight`.
 #[derive(Debug, Args)]
 pub struct Preflight {
@@ -163,6 +308,17 @@ pub struct Preflight {
     /// on a machine in service
     #[arg(long)]
     pub pull_legs: bool,
+}
+
+/// Options of `unlock`.
+#[derive(Debug, Args)]
+pub struct Unlock {
+    /// Node file; without it, searched as the unattended install does
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<Utf8PathBuf>,
+    /// Role folders
+    #[arg(long, value_name = "FOLDER", default_value = run::appliance::ROLES)]
+    pub roles: Utf8PathBuf,
 }
 
 /// Options of `repair`.

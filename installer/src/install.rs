@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{SigSet, Signal};
 use run::{Event, Outcome, console::Consoles};
@@ -18,7 +17,7 @@ use system::{Command, Network, System};
 
 use crate::{
     apply,
-    arguments::Sources,
+    arguments::{Install, Sources},
     findings, output, preflight, repair,
     survey::{self, Survey},
 };
@@ -26,9 +25,23 @@ use crate::{
 /// Time to read the last lines before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-pub fn run(system: &dyn System, network: &dyn Network) -> u8 {
-    let mut consoles = Consoles::new(system);
-    let outcome = match prepare(system, network, &mut consoles) {
+/// Units of the wizard: the screen and both serial lines. A line that is not there skips its unit.
+const WIZARDS: [&str; 3] = [
+    "rackwright-tui@tty1.service",
+    "rackwright-tui@ttyS0.service",
+    "rackwright-tui@ttyS1.service",
+];
+/// A node file that has no permit, for the wizard. May hold a password hash: root's alone.
+pub const FOUND: &str = "/run/rackwright/found-node.toml";
+
+pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 {
+    let mut consoles = if options.watched {
+        Consoles::on(system, &[])
+    } else {
+        Consoles::new(system)
+    };
+    let mut by_hand = false;
+    let outcome = match prepare(system, network, options, &mut consoles) {
         Ok((survey, cancel)) => run::execute(
             &survey.plan,
             &survey.context,
@@ -39,6 +52,7 @@ pub fn run(system: &dyn System, network: &dyn Network) -> u8 {
             &cancel,
         ),
         Err(error) => {
+            by_hand = is_for_a_person(&error) && !options.watched;
             consoles.tell(Event::Ended {
                 outcome: Outcome::Refused,
                 message: output::explain(&error),
@@ -47,6 +61,14 @@ pub fn run(system: &dyn System, network: &dyn Network) -> u8 {
         }
     };
     match outcome {
+        Outcome::Refused if by_hand => {
+            let start = Command::new("systemctl").args(["start", "--no-block"]);
+            match system.run(&start.args(WIZARDS)) {
+                Ok(_) => return 0,
+                Err(error) => consoles.say(&format!("error: {error}")),
+            }
+        }
+        Outcome::Done if options.watched => {}
         Outcome::Done => {
             consoles.say("restarting from the disks");
             system.sleep(LAST_WORDS);
@@ -65,10 +87,32 @@ pub fn run(system: &dyn System, network: &dyn Network) -> u8 {
     apply::code(outcome)
 }
 
+/// Nothing is wrong, but nobody has said yes yet.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the node file of `{node}` has no permit, so nothing is installed unattended\n\
+     hint: run `rackwright-installer apply` here, or add to the node file:\n\
+     [permit]\nid = \"any unique text\"\nplan = \"{digest}\""
+)]
+struct NoPermit {
+    node: String,
+    digest: String,
+}
+
+/// The wizard is what helps.
+fn is_for_a_person(error: &anyhow::Error) -> bool {
+    error.is::<NoPermit>()
+        || matches!(
+            error.downcast_ref(),
+            Some(run::node_source::NodeSourceError::Nowhere)
+        )
+}
+
 /// Everything before the first write.
 fn prepare(
     system: &dyn System,
     network: &dyn Network,
+    options: &Install,
     consoles: &mut Consoles<'_>,
 ) -> anyhow::Result<(Survey, impl Fn() -> bool + use<>)> {
     let facts = survey::boot_facts(system)?;
@@ -87,7 +131,7 @@ fn prepare(
     }
     survey::must_be_live(system)?;
     let sources = Sources {
-        node: None,
+        node: options.node.clone(),
         roles: Utf8PathBuf::from(run::appliance::ROLES),
         inventory: None,
         root_image: None,
@@ -121,13 +165,13 @@ fn prepare(
     findings::gate(&survey.findings)?;
     survey.context.permit.clone_from(&survey.node.permit);
     if survey.context.permit.is_none() {
-        bail!(
-            "the node file of `{}` has no permit, so nothing is installed unattended\n\
-             hint: run `rackwright-installer apply` here, or add to the node file:\n\
-             [permit]\nid = \"any unique text\"\nplan = \"{}\"",
-            survey.node.node,
-            survey.plan.digest()
-        );
+        let text = survey.context.node_file.as_bytes();
+        system.write(Utf8Path::new(FOUND), text, 0o600).ok();
+        return Err(NoPermit {
+            node: survey.node.node.clone(),
+            digest: survey.plan.digest(),
+        }
+        .into());
     }
     Ok((survey, stop_requests()?))
 }

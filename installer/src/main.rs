@@ -3,6 +3,8 @@
 mod apply;
 mod arguments;
 mod bmc;
+mod cluster;
+mod decommission;
 mod findings;
 mod generate;
 mod install;
@@ -17,6 +19,9 @@ mod repair;
 mod serve;
 mod storage;
 mod survey;
+mod tui;
+mod tui_live;
+mod unlock;
 
 use std::process::ExitCode;
 
@@ -48,8 +53,16 @@ fn main() -> ExitCode {
         Task::Apply(options) => apply::run(&Live, &Live, &options, json),
         Task::Repair(options) => repair::run(&Live, &options, json),
         Task::Bmc(options) => bmc::run(&Live, &options, json),
-        Task::Install => Ok(install::run(&Live, &Live)),
+        Task::Install(options) => Ok(install::run(&Live, &Live, &options)),
+        Task::Tui(options) => tui::run(&options),
+        Task::Console(options) => tui::console(&options),
+        Task::Decommission(options) => decommission::run(&Live, &options, json),
         Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),
+        Task::Unlock(options) => unlock::run(&Live, &options),
+        Task::Galera(options) => cluster::galera(&Live, &options.task, json),
+        Task::Database(options) => cluster::database(&Live, &options.task, json),
+        Task::Join => cluster::join(&Live),
+        Task::HealthEndpoint => cluster::health_endpoint(&Live),
         Task::Status => status(json),
         Task::Storage(options) => storage::run(&Live, &options.task, json),
         Task::Mail(options) => mail::run(&Live, &options.task),

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use camino::Utf8Path;
-use firmware::{Finding, Inventory, Reference};
+use firmware::{Finding, Inventory, Reference, bmc::sel};
 use preflight::{Depth, Measured};
 use roles::NodeFile;
 use system::{Command, Network, System};
@@ -68,12 +68,24 @@ pub fn check(
     let reference = Reference::built_in().context("cannot read the built-in reference")?;
     let chosen = plan::ports::choose(node, inventory, &reference)?;
     let ports = preflight::ports(chosen, inventory);
-    let measured = preflight::measure(system, network, node, &ports, depth);
+    let mut measured = preflight::measure(system, network, node, &ports, depth);
+    if inventory.bmc.is_some() {
+        measured.bmc_clock = bmc_clock(system, network);
+    }
     let mut findings = preflight::judge(node, &measured);
     for line in preflight::waive(&mut findings, node) {
         tell(&line);
     }
     Ok(Checked { measured, findings })
+}
+
+/// How far the BMC's clock is from this machine's, in seconds; absent if it does not say.
+fn bmc_clock(system: &dyn System, network: &dyn Network) -> Option<i64> {
+    let theirs = sel::time(&mut run::bmc::transport(system))
+        .inspect_err(|error| tracing::debug!(%error, "the BMC does not tell its time"))
+        .ok()??;
+    let ours = i64::try_from(network.clock().as_secs()).ok()?;
+    Some(i64::from(theirs) - ours)
 }
 
 /// As an install does it: legs are pulled, and a wrong clock is set before anything is verified with it and before file systems
@@ -154,6 +166,22 @@ mod tests {
             *self.0.lock().unwrap() = Some(time);
             Ok(())
         }
+    }
+
+    #[test]
+    fn the_bmc_is_asked_for_its_clock() {
+        let system = Simulated::new();
+        let clocks = Clocks(Mutex::new(None));
+        assert_eq!(bmc_clock(&system, &clocks), None);
+        system.add_bmc(|function, command, _| {
+            // Get SEL Time (IPMI 2.0, 31.10): completion code, then seconds since 1970, least significant byte first.
+            (function == 0x0a && command == 0x48).then(|| {
+                let mut answer = vec![0];
+                answer.extend_from_slice(&1_795_421_775_u32.to_le_bytes());
+                answer
+            })
+        });
+        assert_eq!(bmc_clock(&system, &clocks), Some(1_795_421_775 - 30));
     }
 
     fn stepped(offset: Option<i64>) -> (Vec<String>, Option<Duration>) {

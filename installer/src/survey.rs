@@ -84,6 +84,9 @@ pub fn survey(
         );
     }
     boot_files_are_there(system, facts.as_ref())?;
+    if is_live(facts.as_ref()) {
+        run::secrets::receive(system, &node.node)?;
+    }
     let Some(folder) = roles.roles.get(&node.role) else {
         bail!("there is no role `{}` in `{}`", node.role, sources.roles);
     };
@@ -126,9 +129,13 @@ pub fn survey(
     })
 }
 
+fn is_live(facts: Option<&BootFacts>) -> bool {
+    facts.is_some_and(|facts| matches!(facts.mode, Mode::Install | Mode::Rescue))
+}
+
 /// The installed machine starts with the medium's kernel and initrd: without them nothing may be wiped.
 fn boot_files_are_there(system: &dyn System, facts: Option<&BootFacts>) -> anyhow::Result<()> {
-    if !facts.is_some_and(|facts| matches!(facts.mode, Mode::Install | Mode::Rescue)) {
+    if !is_live(facts) {
         return Ok(());
     }
     for path in [run::context::KERNEL, run::context::INITRD] {

@@ -45,12 +45,11 @@ pub fn run(arguments: &Compile) -> Result<u8> {
     }
     let roles = derived::roles(arguments.role_data.as_ref())?;
     let site = derived::site(&arguments.site, &roles)?;
-    let seed_file = match &arguments.seed {
-        Some(file) => file.clone(),
-        None if arguments.site == "-" => Utf8PathBuf::from("site.seed"),
-        None => arguments.site.with_extension("seed"),
+    let seed_file = seed_file(&arguments.site, arguments.seed.as_ref());
+    let (seed, is_new) = match read_seed(&seed_file)? {
+        Some(seed) => (seed, false),
+        None => (make_seed(&seed_file)?, true),
     };
-    let (seed, is_new) = seed(&seed_file)?;
     let compiled = roles::compile::compile(&site, &seed, Some(&roles), permit);
     check(&compiled, &roles)?;
 
@@ -114,39 +113,51 @@ fn check(compiled: &Compiled, roles: &roles::RoleSet) -> Result<()> {
     Ok(())
 }
 
-/// The seed, and whether it was made now.
-fn seed(file: &Utf8Path) -> Result<(Seed, bool)> {
-    match std::fs::OpenOptions::new().read(true).open(file) {
-        Ok(mut opened) => {
-            let mode = opened.metadata()?.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                bail!(
-                    "the seed file `{file}` can be read by others (mode {mode:04o})\nhint: chmod 600 {file}; if somebody read it, remove it and install anew"
-                );
-            }
-            let mut text = Zeroizing::new(String::new());
-            opened
-                .read_to_string(&mut text)
-                .with_context(|| format!("cannot read the seed file `{file}`"))?;
-            let seed = Seed::parse(&text).with_context(|| format!("`{file}`"))?;
-            Ok((seed, false))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut random = Zeroizing::new([0; 32]);
-            getrandom::fill(&mut *random).map_err(|error| {
-                anyhow::anyhow!("no random bytes from the operating system: {error}")
-            })?;
-            let seed = Seed::new(*random);
-            let mut made = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(file)
-                .with_context(|| format!("cannot make the seed file `{file}`"))?;
-            made.write_all(seed.text().as_bytes())?;
-            made.sync_all()?;
-            Ok((seed, true))
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot read the seed file `{file}`")),
+/// The seed file: named, or beside the site file.
+pub fn seed_file(site: &Utf8Path, named: Option<&Utf8PathBuf>) -> Utf8PathBuf {
+    match named {
+        Some(file) => file.clone(),
+        None if site == "-" => Utf8PathBuf::from("site.seed"),
+        None => site.with_extension("seed"),
     }
+}
+
+/// The seed, if its file is there and nobody else can read it.
+pub fn read_seed(file: &Utf8Path) -> Result<Option<Seed>> {
+    let mut opened = match std::fs::File::open(file) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read the seed file `{file}`"));
+        }
+    };
+    let mode = opened.metadata()?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        bail!(
+            "the seed file `{file}` can be read by others (mode {mode:04o})\nhint: chmod 600 {file}; if somebody read it, remove it and install anew"
+        );
+    }
+    let mut text = Zeroizing::new(String::new());
+    opened
+        .read_to_string(&mut text)
+        .with_context(|| format!("cannot read the seed file `{file}`"))?;
+    Ok(Some(
+        Seed::parse(&text).with_context(|| format!("`{file}`"))?,
+    ))
+}
+
+fn make_seed(file: &Utf8Path) -> Result<Seed> {
+    let mut random = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *random)
+        .map_err(|error| anyhow::anyhow!("no random bytes from the operating system: {error}"))?;
+    let seed = Seed::new(*random);
+    let mut made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .with_context(|| format!("cannot make the seed file `{file}`"))?;
+    made.write_all(seed.text().as_bytes())?;
+    made.sync_all()?;
+    Ok(seed)
 }

@@ -6,6 +6,8 @@ mod compile;
 mod derived;
 mod draw;
 mod site;
+mod tui;
+mod unlock;
 
 pub use build::cache_folder;
 
@@ -51,10 +53,14 @@ enum Command {
     Bmc(Box<bmc::Bmc>),
     /// Make the node files of a site file, and the secrets, sealed
     Compile(Box<compile::Compile>),
+    /// Show the code that opens the sealed secrets of a machine
+    Unlock(unlock::Unlock),
     /// Draw racks, networks and cables of a site file
     Draw(draw::Draw),
     /// Write what switches and router of a site file are to be told
     NetworkConfig(draw::NetworkConfig),
+    /// Try the installer's screens on a machine that is not there
+    Tui(Box<tui::Tui>),
     /// Look at the cache or make room
     Cache(CacheCommand),
     /// Write shell completions or man pages
@@ -176,8 +182,10 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Inventory(arguments) => inventory(&arguments),
         Command::Bmc(arguments) => bmc::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
+        Command::Unlock(arguments) => unlock::run(&arguments),
         Command::Draw(arguments) => draw::draw(&arguments),
         Command::NetworkConfig(arguments) => draw::network_config(&arguments),
+        Command::Tui(arguments) => tui::run(&arguments),
         Command::Cache(arguments) => cache(&arguments),
         Command::Generate(arguments) => generate(&arguments.what),
     }

@@ -91,6 +91,11 @@ pub enum PlanError {
         /// Disks of the group.
         disks: String,
     },
+    /// Nothing to decommission.
+    #[error(
+        "this machine has no disk that may be emptied\nhint: `inventory` shows why each disk is left alone"
+    )]
+    NothingToEmpty,
     /// Something of others would be destroyed.
     #[error(
         "what lies on the disks is guarded\n{}\n\

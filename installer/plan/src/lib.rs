@@ -4,6 +4,7 @@ mod bmc;
 mod build;
 pub mod commands;
 mod data;
+pub mod decommission;
 mod error;
 pub mod explain;
 pub mod guard;

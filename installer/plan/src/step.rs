@@ -55,6 +55,16 @@ impl Plan {
             .is_some_and(|step| step.action.ends_repair())
     }
 
+    /// It empties disks and makes nothing.
+    #[must_use]
+    pub fn is_decommission(&self) -> bool {
+        !self.steps.is_empty()
+            && self
+                .steps
+                .iter()
+                .all(|step| matches!(step.action, Action::Wipe { .. }))
+    }
+
     /// All disks whose content is gone afterwards.
     #[must_use]
     pub fn destroys(&self) -> BTreeSet<DiskId> {

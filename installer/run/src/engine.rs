@@ -102,6 +102,12 @@ fn run(
         );
         return (Outcome::Done, message);
     }
+    if plan.is_decommission() {
+        return (
+            Outcome::Done,
+            format!("the disks of `{}` are empty", plan.node),
+        );
+    }
     (Outcome::Done, format!("`{}` is installed", plan.node))
 }
 
@@ -116,6 +122,9 @@ fn admissible(plan: &Plan, context: &Context) -> Result<(), String> {
                 "disk `{id}` of the plan is the boot medium or write-protected"
             ));
         }
+    }
+    if plan.is_decommission() {
+        return Ok(());
     }
     let last = plan.steps.iter().position(|step| {
         matches!(step.action, Action::FinishInstall { .. }) || step.action.ends_repair()
@@ -152,6 +161,9 @@ fn look(
             ));
         }
     };
+    if context.permit.is_some() && plan.is_decommission() {
+        return Err("a permit never empties a machine: only a person does".into());
+    }
     if let Some(permit) = &context.permit {
         let states: Vec<_> = priors
             .iter()

@@ -48,6 +48,11 @@ pub enum NodeSourceError {
     /// Several media have different ones.
     #[error("several media hold different node files: {}\nhint: leave only the right one attached", .0.join(", "))]
     Several(Vec<String>),
+    /// Nothing to write to.
+    #[error(
+        "no stick is there to write to\nhint: plug in a stick whose file system or partition is named `RACKWRIGHT`"
+    )]
+    NoMedium,
     /// The URL could not be fetched.
     #[error(transparent)]
     Download(#[from] DownloadError),
@@ -81,6 +86,35 @@ pub fn find(system: &dyn System, tell: &mut dyn FnMut(&str)) -> Result<NodeText,
         return text(url, bytes);
     }
     find_offline(system)?.ok_or(NodeSourceError::Nowhere)
+}
+
+/// Writes a file onto the first removable medium that could carry a node file: one that is named `RACKWRIGHT`. Gives its
+/// place. Only ever on somebody's request.
+///
+/// # Errors
+/// There is no such medium, or it cannot be written.
+pub fn save_on_medium(
+    system: &dyn System,
+    name: &str,
+    text: &str,
+) -> Result<String, NodeSourceError> {
+    let candidate = candidates::list(system)
+        .into_iter()
+        .find(|candidate| candidate.kind != "iso9660")
+        .ok_or(NodeSourceError::NoMedium)?;
+    let target = Utf8Path::new(MOUNT_POINT);
+    let mounted = Mounted::new(
+        system,
+        Utf8Path::new(&candidate.device),
+        target,
+        candidate.kind,
+        false,
+        "",
+    )?;
+    system.write(&target.join(name), text.as_bytes(), 0o600)?;
+    system.sync();
+    mounted.release()?;
+    Ok(format!("{} on {}", name, candidate.device))
 }
 
 /// Finds it without a network: none if it comes by network, or is nowhere.
@@ -143,12 +177,39 @@ fn fetch(
     }
 }
 
+/// A file that lies beside node files on a medium. May hold a secret: never logged.
+pub struct Beside {
+    /// Where it is, as it stands in messages.
+    pub name: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// The first medium's file of this name; absent if no medium has one.
+///
+/// # Errors
+/// Some medium cannot be read, and no other has the file.
+pub fn beside(system: &dyn System, file: &str) -> Result<Option<Beside>, SystemError> {
+    let mut unreadable = None;
+    for candidate in candidates::list(system) {
+        match read_medium(system, &candidate, file) {
+            Ok(Some(content)) => {
+                let name = format!("{}:{file}", candidate.device);
+                return Ok(Some(Beside { name, content }));
+            }
+            Ok(None) => {}
+            Err(error) => unreadable = Some(error),
+        }
+    }
+    unreadable.map_or(Ok(None), Err)
+}
+
 /// The `node.toml` of every removable medium that has one.
 fn on_media(system: &dyn System) -> Result<Vec<NodeText>, NodeSourceError> {
     let mut found = Vec::new();
     let mut unreadable = None;
     for candidate in candidates::list(system) {
-        match read_medium(system, &candidate) {
+        match read_medium(system, &candidate, "node.toml") {
             Ok(Some(bytes)) => found.push(text(candidate.file_name(), bytes)?),
             Ok(None) => {}
             Err(error) => {
@@ -164,7 +225,11 @@ fn on_media(system: &dyn System) -> Result<Vec<NodeText>, NodeSourceError> {
     }
 }
 
-fn read_medium(system: &dyn System, candidate: &Candidate) -> Result<Option<Vec<u8>>, SystemError> {
+fn read_medium(
+    system: &dyn System,
+    candidate: &Candidate,
+    file: &str,
+) -> Result<Option<Vec<u8>>, SystemError> {
     let mounted = Mounted::new(
         system,
         Utf8Path::new(&candidate.device),
@@ -173,7 +238,7 @@ fn read_medium(system: &dyn System, candidate: &Candidate) -> Result<Option<Vec<
         true,
         "",
     )?;
-    let file: Utf8PathBuf = mounted.path().join("node.toml");
+    let file: Utf8PathBuf = mounted.path().join(file);
     let content = match system.read(&file) {
         Ok(content) => Some(content),
         Err(error) if error.is_not_found() => None,

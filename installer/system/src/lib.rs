@@ -22,7 +22,7 @@ pub use failing::Failing;
 pub use guard::Mounted;
 pub use live::Live;
 pub use network::Network;
-pub use process::Stream;
+pub use process::{Stream, on_terminal};
 pub use recorded::Recorded;
 pub use simulated::Simulated;
 pub use tree::Tree;

@@ -111,6 +111,28 @@ impl Live {
     }
 }
 
+/// Runs a command on this program's own terminal, until it ends: a shell, a program that asks. Gives its exit code, 1 if a
+/// signal ended it.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn on_terminal(command: &Command) -> Result<i32, CommandError> {
+    let status = std::process::Command::new(&command.program)
+        .args(&command.arguments)
+        .envs(
+            command
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .status()
+        .map_err(|cause| CommandError::Start {
+            line: command.to_string(),
+            cause,
+        })?;
+    Ok(status.code().unwrap_or(1))
+}
+
 fn start(command: &Command) -> std::io::Result<Child> {
     let mut process = std::process::Command::new(&command.program);
     process

@@ -36,7 +36,7 @@ pub fn make_stick(path: &Utf8Path, node_file: &str) -> Result<(), MachineError> 
         ],
         "",
     )?;
-    write(&image, node_file)
+    write(&image, "node.toml", node_file)
 }
 
 /// Writes `node.toml` onto the medium's own partition named RACKWRIGHT.
@@ -44,6 +44,14 @@ pub fn make_stick(path: &Utf8Path, node_file: &str) -> Result<(), MachineError> 
 /// # Errors
 /// If the medium has no such partition or a host tool fails.
 pub fn add_node_file(medium: &Utf8Path, node_file: &str) -> Result<(), MachineError> {
+    add_file(medium, "node.toml", node_file)
+}
+
+/// Puts a file onto the partition `RACKWRIGHT` of a medium.
+///
+/// # Errors
+/// If the medium has no such partition, or the file cannot be written.
+pub fn add_file(medium: &Utf8Path, name: &str, text: &str) -> Result<(), MachineError> {
     #[derive(Deserialize)]
     struct Output {
         partitiontable: Table,
@@ -71,12 +79,14 @@ pub fn add_node_file(medium: &Utf8Path, node_file: &str) -> Result<(), MachineEr
     })?;
     write(
         &format!("{medium}@@{}", partition.start * SECTOR),
-        node_file,
+        name,
+        text,
     )
 }
 
-fn write(image: &str, node_file: &str) -> Result<(), MachineError> {
-    program("mcopy", &["-o", "-i", image, "-", "::node.toml"], node_file).map(drop)
+fn write(image: &str, name: &str, text: &str) -> Result<(), MachineError> {
+    let name = format!("::{name}");
+    program("mcopy", &["-o", "-i", image, "-", &name], text).map(drop)
 }
 
 /// Runs a host tool with standard input; returns its standard output.

@@ -2,13 +2,16 @@
 //! that comes out installs the reference machine of each role without anyone at the keyboard.
 
 use anyhow::{Context as _, ensure};
+use camino::Utf8Path;
 use roles::compile::Seed;
 use roles::node::NodeFile;
+use roles::role::Purpose;
 use roles::site::{init, model::Setup};
 use toml::{Table, Value};
 
-use super::machines::{Test, UEFI_USB, finish};
+use super::machines::{Test, UEFI_USB, finish, more_data_disks};
 use crate::images::{Image, workspace};
+use crate::machine::{Bmc, add_file};
 use crate::machines;
 use crate::scenario::Site;
 
@@ -31,26 +34,75 @@ pub(super) fn tests() -> Vec<Test> {
     .into()
 }
 
+/// Nobody has its other half.
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzN1nJZtnBZ0qk0nQ2fFvXKwUDL0IuPSN1CZ0O4pYkM a";
+
+/// What `compile` makes for one machine.
+struct Made {
+    node: NodeFile,
+    sealed: String,
+    code: String,
+    /// Names of its secrets.
+    secrets: Vec<String>,
+}
+
+impl Made {
+    /// Number of spinning SAS disks that storage and backup ask for; the other roles' data disks are of other kinds.
+    fn data_disks(&self) -> u32 {
+        let groups = self.node.disks.iter();
+        let groups = groups.filter(|need| need.purpose == Purpose::Data);
+        match self.node.role.as_str() {
+            "storage" | "backup" => groups.map(|need| need.count).sum(),
+            _ => 0,
+        }
+    }
+}
+
 fn install(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let mut compiled = Err(anyhow::anyhow!("the node file was not asked for"));
+    // The BMC that QEMU has inside knows no network. A load balancer is a virtual machine and has none.
+    let folder = tempfile::tempdir()?;
+    let folder = Utf8Path::from_path(folder.path()).context("the folder has no UTF-8 name")?;
+    let bmc = (test.role != "lb")
+        .then(|| Bmc::start(folder))
+        .transpose()?;
+    // The sizing table wants more disks than the small machine has.
+    let wanted = compiled(test.role, &[KEY.to_owned()])?.data_disks();
+    let mut made = Err(anyhow::anyhow!("the node file was not asked for"));
     let mut site = Site::new(
         test.role,
         image,
         UEFI_USB,
-        |machine| machine,
+        |machine| {
+            let machine = more_data_disks(machine, wanted);
+            match &bmc {
+                Some(bmc) => machine.external_bmc(bmc.machine_port),
+                None => machine,
+            }
+        },
         |file| {
-            compiled = node_file(test.role, &file.access.ssh_keys);
-            if let Ok(made) = &compiled {
-                file.clone_from(made);
+            made = compiled(test.role, &file.access.ssh_keys);
+            if let Ok(made) = &made {
+                file.clone_from(&made.node);
             }
         },
     )?;
-    compiled?;
-    finish(&mut site)
+    let made = made?;
+    let name = &made.node.node;
+    add_file(&site.medium, &format!("{name}.sealed"), &made.sealed)?;
+    add_file(&site.medium, &format!("{name}.unlock"), &made.code)?;
+    let status = finish(&mut site)?;
+    let delivered: Vec<String> = serde_json::from_value(status["secrets"].clone())?;
+    ensure!(
+        delivered == made.secrets,
+        "after the first boot there are the secrets {delivered:?}, not {:?}",
+        made.secrets
+    );
+    Ok(())
 }
 
-/// The machine of `role` in the first site file of a setup that has such a machine, compiled.
-fn node_file(role: &str, ssh_keys: &[String]) -> anyhow::Result<NodeFile> {
+/// The machine of `role` in the first site file of a setup that has such a machine.
+fn compiled(role: &str, ssh_keys: &[String]) -> anyhow::Result<Made> {
     let (setup, users) = match role {
         "standalone" => (Setup::Standard, 1000),
         "database" => (Setup::Failover, 5000),
@@ -63,13 +115,23 @@ fn node_file(role: &str, ssh_keys: &[String]) -> anyhow::Result<NodeFile> {
     ensure!(!found.has_errors(), "{}", found.render(false));
     let site = site.context("no site")?;
     // Secrets of a simulated machine.
-    let compiled = roles::compile::compile(&site, &Seed::new([7; 32]), Some(&roles), Some("test"));
-    let mut file = compiled
+    let seed = Seed::new([7; 32]);
+    let all = roles::compile::compile(&site, &seed, Some(&roles), Some("test"));
+    let mut node = all
         .node_file(&name)
         .with_context(|| format!("no node file of `{name}`"))?;
     // A site file has no such word: on real disks the first resync runs, on sparse images it would run for hours.
-    file.storage.initial_sync = Some("skip".to_owned());
-    Ok(file)
+    node.storage.initial_sync = Some("skip".to_owned());
+    let secrets = all
+        .secrets
+        .get(&name)
+        .with_context(|| format!("no secrets of `{name}`"))?;
+    Ok(Made {
+        node,
+        sealed: seed.seal(&name, secrets),
+        code: seed.unlock_code(&name).text().to_string(),
+        secrets: secrets.iter().map(|(name, _)| name.to_owned()).collect(),
+    })
 }
 
 /// What an owner changes in the first site file: who may log in, and of one machine the board's serial number and which port
@@ -119,11 +181,12 @@ mod tests {
     #[test]
     fn every_role_has_a_node_file() {
         for role in machines::ROLES {
-            let file = node_file(role, &["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzN1nJZtnBZ0qk0nQ2fFvXKwUDL0IuPSN1CZ0O4pYkM a".to_owned()]);
-            let file = file.unwrap_or_else(|error| panic!("{role}: {error:#}"));
-            assert_eq!(file.role, role);
-            assert!(!file.networks.is_empty(), "{role}");
-            for network in &file.networks {
+            let made = compiled(role, &[KEY.to_owned()])
+                .unwrap_or_else(|error| panic!("{role}: {error:#}"));
+            assert_eq!(made.node.role, role);
+            assert!(made.secrets.contains(&"join-token".to_owned()), "{role}");
+            assert!(!made.node.networks.is_empty(), "{role}");
+            for network in &made.node.networks {
                 assert!(network.on.is_some(), "{role}: {}", network.name);
             }
         }

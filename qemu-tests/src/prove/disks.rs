@@ -81,7 +81,9 @@ fn pulled(test: &Test, image: &Image) -> anyhow::Result<()> {
         "the disk is not named:\n{said}"
     );
     site.canary_is_untouched()?;
-    finish(&mut site).context("install again with the disk back in its bay")
+    finish(&mut site)
+        .map(drop)
+        .context("install again with the disk back in its bay")
 }
 
 /// A sector in the middle of the first slot cannot be written or read on one OS disk. The install stops and names the
@@ -102,7 +104,9 @@ fn errors(test: &Test, image: &Image) -> anyhow::Result<()> {
     );
     site.canary_is_untouched()?;
     site.machine.replace_disk("os1")?;
-    finish(&mut site).context("install again with a good disk")
+    finish(&mut site)
+        .map(drop)
+        .context("install again with a good disk")
 }
 
 /// Real labels, made by the real tools in the live system: arrays of every metadata version are wiped, a firmware RAID

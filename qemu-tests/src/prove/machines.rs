@@ -40,8 +40,8 @@ const BIOS_CD: Case = Case {
     node: NodePlace::Stick,
 };
 
-/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, an install that is cut off, a
-/// disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, a compiled node file, an install that is cut
+/// off, a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
 const SHORT: [&str; 12] = [
     "install::storage-uefi-usb",
     "install::backup-uefi-cd",
@@ -50,7 +50,7 @@ const SHORT: [&str; 12] = [
     "install::production-uefi-usb",
     "install::standalone-uefi-cd",
     "install::database-uefi-usb",
-    "install::galera-uefi-cd",
+    "compiled::galera",
     "install::control-bios-cd",
     "fault::interrupted",
     "disks::swapped-and-repaired",
@@ -125,8 +125,10 @@ pub(super) fn tests() -> Vec<Test> {
         }),
     ];
     tests.extend(super::cluster_mail::tests());
+    tests.extend(super::cluster_database::tests());
     tests.extend(super::compiled::tests());
     tests.extend(super::disks::tests());
+    tests.extend(super::interactive::tests());
     tests.extend(super::management::tests());
     tests.extend(super::refusals::tests());
     tests.extend(super::wiring::tests());
@@ -140,12 +142,14 @@ fn install(test: &Test, image: &Image, case: Case) -> anyhow::Result<Site> {
     Ok(site)
 }
 
-pub(super) fn finish(site: &mut Site) -> anyhow::Result<()> {
+/// From bare metal to healthy; gives the status of the first boot.
+pub(super) fn finish(site: &mut Site) -> anyhow::Result<serde_json::Value> {
     site.install(&mut |_| {}).context("install")?;
     let (_running, status) = site
         .start(&Boot::default(), &mut |_| {})
         .context("first boot from disks")?;
-    check_status(&site.role, &status)
+    check_status(&site.role, &status)?;
+    Ok(status)
 }
 
 /// Plug pulled while the root image is copied, and again just before the end; the medium goes on both times.
@@ -155,30 +159,38 @@ fn interrupted(test: &Test, image: &Image) -> anyhow::Result<()> {
     interrupt(&mut site, "finish")?;
     site.is_incomplete()
         .context("first boot of an interrupted install")?;
-    finish(&mut site).context("install again after it was interrupted")
+    finish(&mut site)
+        .map(drop)
+        .context("install again after it was interrupted")
 }
 
 /// The full chassis: 36 data disks, log and cache.
 fn full_chassis(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let more = |mut machine: crate::machine::Builder| {
-        for index in 16..36_u64 {
-            let disk = Disk::sata(
-                &format!("data{index}"),
-                "HUH728080AL5200",
-                &format!("VJGR{index:02}DX"),
-                0x5000_cca2_6128_0e68 + index * 4,
-                8_001_563_222_016,
-                crate::machine::Rotation::Spinning(7200),
-            );
-            machine = machine.disk(disk.attached(Attachment::Sas).made_by("HGST"));
-        }
-        machine
-    };
     let data = data_disks(36)?;
+    let more = |machine| more_data_disks(machine, 36);
     let mut site = Site::new(test.role, image, UEFI_USB, more, |file| {
         file.disks.push(data)
     })?;
-    finish(&mut site)
+    finish(&mut site).map(drop)
+}
+
+/// The storage machine's 16 data disks made `count`.
+pub(super) fn more_data_disks(
+    mut machine: crate::machine::Builder,
+    count: u32,
+) -> crate::machine::Builder {
+    for index in 16..u64::from(count) {
+        let disk = Disk::sata(
+            &format!("data{index}"),
+            "HUH728080AL5200",
+            &format!("VJGR{index:02}DX"),
+            0x5000_cca2_6128_0e68 + index * 4,
+            8_001_563_222_016,
+            crate::machine::Rotation::Spinning(7200),
+        );
+        machine = machine.disk(disk.attached(Attachment::Sas).made_by("HGST"));
+    }
+    machine
 }
 
 /// The storage role's data group with another number of disks.
@@ -212,8 +224,9 @@ mod tests {
             assert!(all.iter().any(|test| test.name == name), "{name}");
         }
         for role in crate::machines::ROLES {
-            let start = format!("install::{role}-uefi");
-            assert!(SHORT.iter().any(|name| name.starts_with(&start)), "{role}");
+            let (start, compiled) = (format!("install::{role}-uefi"), format!("compiled::{role}"));
+            let has_it = |name: &&str| name.starts_with(&start) || **name == compiled;
+            assert!(SHORT.iter().any(has_it), "{role}");
         }
     }
 }

@@ -11,14 +11,15 @@ use crate::scenario::Site;
 /// SAS disks of the storage server that no mirror of the system is on: sixteen data disks and two log disks.
 const SHARED: usize = 18;
 
-/// What the running system must say of them; each line is one promise.
+/// What the running system must say of them; each line is one promise. `A` alone is also the state of a path group that was
+/// used (drivers/md/dm-mpath.c, `multipath_status`).
 const LOOK: &str = r#"
 set -eu
 multipath() { dmsetup status --target multipath; }
 echo "state $(grep -o 0x5 /state/multipath.json | wc -l)"
 echo "multipathd $(systemctl is-active multipathd.service)"
 echo "maps $(multipath | wc -l)"
-echo "paths $(multipath | grep -o ' A ' | wc -l)"
+echo "paths $(multipath | grep -oE ' [0-9]+:[0-9]+ A ' | wc -l)"
 echo "members $(zpool status -P tank | grep -c /dev/mapper/35)"
 echo "plain $(zpool status -P tank | grep -c '/dev/sd' || true)"
 echo "pool $(zpool list -H -o health tank)"

@@ -2,11 +2,14 @@
 
 mod faults;
 mod http;
+mod line;
 mod pxe;
+mod screen;
 mod site;
 mod typing;
 
 pub use faults::{interrupt, plans, refuses, spent_permit, truncated_medium};
 pub use pxe::pxe;
-pub use site::{Case, NodePlace, Site, Timings, check_status};
+pub use screen::{press, sees};
+pub use site::{Case, Media, NodePlace, Site, Timings, check_status};
 pub use typing::type_in;

@@ -1,19 +1,28 @@
 //! Typing at a live system's console, as a technician on a serial line would.
 
-use std::io::Write as _;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use super::line::SerialLine;
+use super::screen::{LINE, press, screen};
 use crate::machine::Running;
 
-/// The second serial line: serial over LAN on the X10 boards.
-const LINE: usize = 1;
 /// From the refusal to the prompt.
 const PROMPT: Duration = Duration::from_secs(180);
+/// Until the shell key is pressed again.
+const SHELL: Duration = Duration::from_secs(15);
+/// F12, as terminals of DEC's VT220 kind and all after them send it.
+const F12: &str = "\u{1b}[24~";
 /// For a script.
 const SCRIPT: Duration = Duration::from_secs(300);
+
+/// Before and after what the script writes. They are typed in two pieces, so that the echo of what is typed is not taken for
+/// the answer.
+const BEGIN: &str = "script-begins.";
+const BEGIN_TYPED: &str = "script-''begins.";
+const END: &str = "script-ended-with-";
+const END_TYPED: &str = "script-''ended-with-";
 
 /// Types a script at the root shell of a live system that waits, and gives what it wrote.
 ///
@@ -21,7 +30,13 @@ const SCRIPT: Duration = Duration::from_secs(300);
 /// If there is no prompt, or the script fails.
 pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
     let start = Instant::now();
+    let mut asked = start;
     while !running.console(LINE).trim_end().ends_with('#') {
+        // Where nobody permitted anything the wizard waits; its shell key leads to the same prompt.
+        if asked.elapsed() > SHELL && screen(running).contains("Rackwright") {
+            asked = Instant::now();
+            press(running, &[F12])?;
+        }
         ensure!(
             running.is_on() && start.elapsed() < PROMPT,
             "no shell on the second serial line:\n{}",
@@ -29,36 +44,20 @@ pub fn type_in(running: &mut Running, script: &str) -> anyhow::Result<String> {
         );
         std::thread::sleep(Duration::from_millis(500));
     }
-    // In two pieces, so that the echo of what is typed is not taken for the answer.
-    const BEGIN: &str = "script-begins.";
-    const END: &str = "script-ended-with-";
-    let before = running.console(LINE).len();
-    let mut line = UnixStream::connect(running.serial(LINE))?;
-    // Somebody must read, although the log has it all: QEMU writes byte by byte, each costs the socket's buffer 768 bytes,
-    // and when its 208 KiB are full after 272 of them the UART sends nothing more.
-    let mut echo = line.try_clone()?;
-    let reader = std::thread::spawn(move || std::io::copy(&mut echo, &mut std::io::sink()));
-    let said = line
-        .write_all(
-            format!("echo script-''begins.; ( {script} ); echo script-''ended-with-$?.\n")
-                .as_bytes(),
-        )
-        .map_err(anyhow::Error::from)
-        .and_then(|()| answer(running, before, BEGIN, END));
-    // Ends the reader; a line that is gone already has ended it.
-    let _closed = line.shutdown(std::net::Shutdown::Both);
-    let _read = reader.join();
-    said
+    let mut line = SerialLine::open(running, LINE)?;
+    line.write(&format!(
+        "echo {BEGIN_TYPED}; ( {script} ); echo {END_TYPED}$?.\n"
+    ))?;
+    answer(running, &line)
 }
 
 /// What stands between the two marks, when the second is there.
-fn answer(running: &mut Running, before: usize, begin: &str, end: &str) -> anyhow::Result<String> {
+fn answer(running: &mut Running, line: &SerialLine) -> anyhow::Result<String> {
     let start = Instant::now();
     loop {
-        let console = running.console(LINE);
-        let said = console.get(before..).unwrap_or_default();
-        if let Some((_, after)) = said.split_once(begin)
-            && let Some((output, rest)) = after.split_once(end)
+        let said = line.heard();
+        if let Some((_, after)) = said.split_once(BEGIN)
+            && let Some((output, rest)) = after.split_once(END)
             && let Some((code, _)) = rest.split_once('.')
         {
             ensure!(code == "0", "the script ended with {code}:\n{output}");
@@ -68,6 +67,6 @@ fn answer(running: &mut Running, before: usize, begin: &str, end: &str) -> anyho
             running.is_on() && start.elapsed() < SCRIPT,
             "the shell on the second serial line did not answer:\n{said}"
         );
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }

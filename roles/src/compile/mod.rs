@@ -5,6 +5,7 @@
 
 mod disks;
 pub mod identity;
+mod sealed;
 pub mod secrets;
 mod settings;
 mod vips;
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub use identity::Identities;
+pub use sealed::{UnlockCode, open as open_sealed};
 pub use secrets::{Secret, SecretError, Secrets, Seed};
 pub use vips::PlannedVip;
 pub use wires::is_tagged;

@@ -2,20 +2,16 @@
 //! a node file, which travels in clear.
 //!
 //! Derivation is HKDF-SHA256 (RFC 5869) with the seed as key material and `purpose NUL machine` as info: the same seed gives
-//! the same secrets on any workstation, and one of them tells nothing of another. Sealing is XChaCha20-Poly1305 with a key of
-//! the machine's own; its nonce is derived from the plain text, so that equal secrets give equal bytes and a second compile
-//! rewrites nothing, and no nonce is ever used for two texts.
+//! the same secrets on any workstation, and one of them tells nothing of another. They
+//! are sealed as `sealed.rs` says.
 
 use std::{collections::BTreeMap, fmt};
 
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
-};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::sealed::{self, UnlockCode};
 use crate::site::{
     Site,
     model::{Proxy, SiteNode},
@@ -23,10 +19,8 @@ use crate::site::{
 
 /// First line of a seed file.
 const SEED_HEADER: &str = "rackwright-seed 1";
-/// First word of a sealed file.
-const SEALED_HEADER: &str = "rackwright-sealed 1";
 /// Thirty-two characters that nobody takes for one another, so that a password can be typed: five bits each.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+pub(super) const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// What all secrets of a cluster come from: 256 bits, made once.
 pub struct Seed(Zeroizing<[u8; 32]>);
@@ -55,6 +49,11 @@ pub enum SecretError {
         "the sealed file cannot be opened: it was made with another seed or for another machine, or it was changed"
     )]
     Closed,
+    /// Not the form of a code.
+    #[error(
+        "this is no unlock code\nhint: it has 26 letters and digits; `rackwright unlock` shows it"
+    )]
+    Code,
 }
 
 impl Seed {
@@ -117,7 +116,7 @@ impl Seed {
         let mut secrets = BTreeMap::new();
         secrets.insert("join-token", self.password("join-token", &node.name, 26));
         if node.bmc.is_some() {
-            secrets.insert("bmc-password", self.bmc_password(&node.name));
+            secrets.insert("bmc", self.bmc_password(&node.name));
         }
         for (purpose, roles) in SHARED {
             let proxied = *purpose != "proxy-admin" && *purpose != "proxy-cluster";
@@ -130,30 +129,21 @@ impl Seed {
         Secrets(secrets)
     }
 
-    fn sealing(&self, machine: &str) -> XChaCha20Poly1305 {
-        let mut key = Zeroizing::new([0; 32]);
-        self.derive("seal", machine, &mut *key);
-        XChaCha20Poly1305::new((&*key).into())
+    /// What opens the sealed file of a machine: its own, so that whoever has one can open no other.
+    #[must_use]
+    pub fn unlock_code(&self, machine: &str) -> UnlockCode {
+        UnlockCode::new(self.password("unlock", machine, sealed::CODE_LENGTH).0)
     }
 
-    /// The secrets of a machine as a sealed file: one line that says for whom, one of hexadecimal digits.
+    /// The secrets of a machine as a sealed file. The nonce is derived from seed and plain text, so that equal secrets give
+    /// equal bytes and a second compile rewrites nothing, and no nonce is ever used for two texts.
     #[must_use]
     pub fn seal(&self, machine: &str, secrets: &Secrets) -> String {
         let plain = secrets.text();
-        let header = format!("{SEALED_HEADER} {machine}");
         let mut nonce = [0; 24];
         let purpose = Zeroizing::new(format!("nonce\0{}", *plain));
         self.derive(&purpose, machine, &mut nonce);
-        let payload = Payload {
-            msg: plain.as_bytes(),
-            aad: header.as_bytes(),
-        };
-        // Fails only for texts beyond 256 GiB.
-        let sealed = self
-            .sealing(machine)
-            .encrypt(&XNonce::from(nonce), payload)
-            .unwrap_or_default();
-        format!("{header}\n{}{}\n", hex::encode(nonce), hex::encode(sealed))
+        sealed::seal(machine, &plain, nonce, &self.unlock_code(machine))
     }
 
     /// Opens a sealed file: purpose to secret.
@@ -161,32 +151,8 @@ impl Seed {
     /// # Errors
     /// The text is not that of a sealed file, or it was not made with this seed for the machine that it names.
     pub fn open(&self, text: &str) -> Result<BTreeMap<String, Secret>, SecretError> {
-        let (header, digits) = text.split_once('\n').ok_or(SecretError::Form)?;
-        let machine = header
-            .strip_prefix(SEALED_HEADER)
-            .and_then(|rest| rest.strip_prefix(' '))
-            .ok_or(SecretError::Form)?;
-        let bytes = hex::decode(digits.trim_end()).map_err(|_| SecretError::Form)?;
-        let (nonce, sealed) = bytes.split_at_checked(24).ok_or(SecretError::Form)?;
-        let nonce: [u8; 24] = nonce.try_into().map_err(|_| SecretError::Form)?;
-        let payload = Payload {
-            msg: sealed,
-            aad: header.as_bytes(),
-        };
-        let plain = self
-            .sealing(machine)
-            .decrypt(&XNonce::from(nonce), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| SecretError::Closed)?;
-        let plain = std::str::from_utf8(&plain).map_err(|_| SecretError::Closed)?;
-        Ok(plain
-            .lines()
-            .filter_map(|line| line.split_once(" = "))
-            .map(|(purpose, secret)| {
-                let secret = Secret(Zeroizing::new(secret.trim_matches('"').to_owned()));
-                (purpose.to_owned(), secret)
-            })
-            .collect())
+        let machine = sealed::machine(text).ok_or(SecretError::Form)?;
+        sealed::open(text, machine, &self.unlock_code(machine))
     }
 }
 
@@ -206,6 +172,10 @@ const SHARED: &[(&str, &[&str])] = &[
 ];
 
 impl Secret {
+    pub(super) fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
     /// The secret itself. Not for logs, arguments or messages.
     #[must_use]
     pub fn expose(&self) -> &str {

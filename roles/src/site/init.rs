@@ -276,7 +276,23 @@ fn node(text: &mut String, bill: &Bill, item: &Item, index: u32) {
     if !hardware.is_empty() {
         line!(text, "hardware = {{ {} }}   # CHANGE", hardware.join(", "));
     }
+    links(text, kind.networks);
     line!(text);
+}
+
+/// Which port carries which network is known only where the cables are: it is prepared, and takes effect without its `#`.
+fn links(text: &mut String, networks: &[&str]) {
+    line!(
+        text,
+        "# links = [                          # CHANGE: MAC addresses; without them the installer stops with its table of ports"
+    );
+    for network in networks {
+        line!(
+            text,
+            "#   {{ networks = [\"{network}\"], ports = [{{ mac = \"\" }}] }},"
+        );
+    }
+    line!(text, "# ]");
 }
 
 fn sections(text: &mut String, bill: &Bill) {

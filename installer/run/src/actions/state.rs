@@ -10,6 +10,7 @@ use super::{Act, ActionError, command, state_mount};
 use crate::{
     checks,
     install_state::{InstallState, Progress, Slot},
+    secrets,
 };
 
 /// Where fresh ssh host keys are made, in memory.
@@ -68,6 +69,7 @@ impl Act<'_> {
         write("mounts.json", &mounts, 0o644)?;
         // What a repair compares the machine with.
         self.write_record(self.plan)?;
+        secrets::keep(self.system, state)?;
         self.system.make_directory(&state.join("etc"))?;
         self.host_keys(&state.join("ssh"))
     }

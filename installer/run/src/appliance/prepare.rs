@@ -16,6 +16,7 @@ use crate::{
     console::Consoles,
     install_state::Progress,
     node_source::{self, NodeText},
+    secrets,
 };
 
 /// Files of `/state/etc` that were laid over the rendered ones, as a JSON list of paths.
@@ -77,6 +78,11 @@ pub fn prepare_boot(system: &dyn System) -> Prepared {
     };
     let mut prepared = prepare(&tree, node);
     prepared.warnings.extend(complaint);
+    if !live && let Err(error) = secrets::restore(system) {
+        prepared.warnings.push(format!(
+            "the secrets of this machine are not there: {error}"
+        ));
+    }
     let consoles = Consoles::new(system);
     for warning in &prepared.warnings {
         consoles.say(&format!("warning: {warning}"));

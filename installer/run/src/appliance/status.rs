@@ -5,7 +5,7 @@ use roles::{RoleSet, role::HealthCheck};
 use serde::{Deserialize, Serialize};
 use system::{Command, System};
 
-use crate::install_state::Progress;
+use crate::{install_state::Progress, secrets};
 
 use super::{
     NODE_FILE, ROLES,
@@ -51,6 +51,9 @@ pub struct Status {
     pub service: Option<service::serve::Report>,
     /// Files of `/state/etc` that lie over rendered ones.
     pub own_files: Vec<String>,
+    /// Names of the secrets that were delivered; never what they are.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// One disk, as `lsblk` names its columns.
@@ -181,6 +184,7 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
             .collect(),
         checks,
         service: report,
+        secrets: secrets::delivered(system),
         own_files: read(system, prepare::OWN_FILES)
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default(),

@@ -118,6 +118,7 @@ fn a_machine_with_a_degraded_mirror() {
             "pools",
             "role",
             "service",
+            "secrets",
             "services",
             "slot",
             "state",

@@ -119,6 +119,11 @@ pub(super) fn text(status: &Status) -> String {
     );
     section(
         &mut lines,
+        "Secrets, by name",
+        status.secrets.iter().cloned(),
+    );
+    section(
+        &mut lines,
         "Own files over the rendered ones",
         status.own_files.iter().cloned(),
     );

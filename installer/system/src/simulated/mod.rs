@@ -77,6 +77,25 @@ impl Simulated {
             .map(|(content, _)| content.clone())
     }
 
+    /// Leaves a stick or CD as somebody brings it: a whole disk that is removable and holds a file system with this label.
+    pub fn add_medium(&self, name: &str, label: &str, files: &[(&str, &[u8])]) {
+        let mut state = self.state();
+        let number = u32::try_from(state.disks.len()).unwrap_or(0);
+        state.add_disk(name, SimulatedDisk::new(1 << 26, (8, 16 * number)));
+        let record = state::FileSystemRecord {
+            kind: "vfat".to_owned(),
+            uuid: name.to_owned(),
+        };
+        // The disk is larger than the record.
+        let _ = state.put_record(name, state::FILE_SYSTEM_AT, &record);
+        drop(state);
+        self.put_file(&format!("/sys/class/block/{name}/removable"), b"1\n");
+        self.answer("blkid", Ok(&format!("LABEL={label}\nTYPE=vfat\n")));
+        for (file, content) in files {
+            self.put_file_on(name, file, content);
+        }
+    }
+
     /// Replaces a file of the file system with this UUID.
     pub fn put_file_on(&self, uuid: &str, path: &str, content: &[u8]) {
         let mut state = self.state();
