@@ -7,7 +7,7 @@ use run::appliance;
 use service::{
     mark::Answer,
     replication,
-    round::storage::{self as storage_round, ALLOWED, CONFIRMED, Told},
+    round::storage::{self as storage_round, ALLOWED, CHANGING, CONFIRMED, Told},
     serve,
     settings::{self, Peer, Storage},
     storage::{Demote, Fenced, Promote, Step, demote, promote},
@@ -105,12 +105,10 @@ pub fn run(system: &dyn System, task: &StorageTask, json: bool) -> anyhow::Resul
                 theirs: &snapshots,
                 their_tree: &tree,
                 release: options.release,
+                now: now(),
             };
             let steps = demote(&view, &request)?;
-            perform(system, &steps, options.dry_run, || {
-                storage_round::stop(system, &this.node)
-            })?;
-            after(system, options.dry_run)
+            change(system, &this.node, &steps, options.dry_run, &[])
         }
         StorageTask::Answer => Ok(0),
     }
@@ -139,6 +137,10 @@ fn take_over(
         .map(|it| it.node.clone())
         .collect();
     let known = answers(&told);
+    let asked: Vec<String> = storage_round::peers(settings)
+        .into_iter()
+        .map(|peer| peer.name)
+        .collect();
     let request = Promote {
         node: &this.node.node,
         mountpoint: settings.export.as_deref().unwrap_or("/var/srv/export"),
@@ -148,8 +150,11 @@ fn take_over(
             (true, _) => Fenced::Word,
             _ => Fenced::No,
         },
+        asked: &asked,
         answers: &known,
         exporting: &exporting,
+        last: told.iter().find_map(|told| told.released.as_deref()),
+        place: storage_round::place(&this.node),
         accept_loss: options.accept_loss.unwrap_or(
             settings
                 .replication_interval
@@ -158,34 +163,58 @@ fn take_over(
         ),
     };
     let (mark, steps) = promote(view, &request)?;
-    perform(system, &steps, options.dry_run, || {})?;
+    // What `--fenced` says is also that the silent one did not take over: until the next boot nobody is asked again.
+    let words: &[&str] = if options.fenced { &[CONFIRMED] } else { &[] };
+    let code = change(system, &this.node, &steps, options.dry_run, words)?;
     if !options.dry_run {
         output::text(&format!(
             "this machine holds the mail store in epoch {}\n",
             mark.epoch
         ))?;
     }
-    after(system, options.dry_run)
+    Ok(code)
 }
 
-/// Each step with its reason, then the command. Stops at the first that fails: nothing of a plan destroys, so it may be
-/// looked at and gone on with by hand.
-fn perform(
+/// Carries out a plan while nothing else may export: the word first, which stays if a step fails, then the service that would
+/// go on by itself. Stops at the first step that fails: nothing of a plan destroys, so it may be looked at, and the command
+/// be given again. `flags`: files that are written when all went well.
+fn change(
     system: &dyn System,
+    node: &NodeFile,
     steps: &[Step],
     dry_run: bool,
-    before: impl FnOnce(),
-) -> anyhow::Result<()> {
-    if !dry_run {
-        before();
-    }
-    for step in steps {
-        output::text(&format!("{}: {}\n", step.title, line(&step.command)))?;
-        if !dry_run {
-            execute(system, &step.command)?;
+    flags: &[&str],
+) -> anyhow::Result<u8> {
+    if dry_run {
+        for step in steps {
+            output::text(&format!("{}: {}\n", step.title, line(&step.command)))?;
         }
+        return Ok(0);
     }
-    Ok(())
+    let flag = |path: &str| system.write(Utf8Path::new(path), b"", 0o644);
+    system.make_directory(Utf8Path::new("/run/rackwright/export"))?;
+    flag(CHANGING)?;
+    service_unit(system, "stop")?;
+    storage_round::stop(system, node);
+    let done = steps.iter().try_for_each(|step| {
+        output::text(&format!("{}: {}\n", step.title, line(&step.command)))?;
+        execute(system, &step.command).map(drop)
+    });
+    if done.is_ok() {
+        for path in flags {
+            flag(path)?;
+        }
+        system.remove(Utf8Path::new(CHANGING))?;
+    }
+    after(system)?;
+    done.map(|()| 0)
+}
+
+fn service_unit(system: &dyn System, verb: &str) -> anyhow::Result<String> {
+    execute(
+        system,
+        &["systemctl", verb, "rackwright-serve.service"].map(str::to_owned),
+    )
 }
 
 fn line(words: &[String]) -> String {
@@ -204,24 +233,15 @@ fn execute(system: &dyn System, words: &[String]) -> anyhow::Result<String> {
 }
 
 /// The timers that a plan stopped; what they start asks by itself whether it is wanted.
-fn after(system: &dyn System, dry_run: bool) -> anyhow::Result<u8> {
-    if !dry_run {
-        execute(
-            system,
-            &[
-                "systemctl",
-                "start",
-                "rackwright-snapshot.timer",
-                "rackwright-replication.timer",
-            ]
-            .map(str::to_owned),
-        )?;
-        execute(
-            system,
-            &["systemctl", "restart", "rackwright-serve.service"].map(str::to_owned),
-        )?;
-    }
-    Ok(0)
+fn after(system: &dyn System) -> anyhow::Result<()> {
+    let timers = ["rackwright-snapshot.timer", "rackwright-replication.timer"];
+    let words: Vec<String> = ["systemctl", "start"]
+        .iter()
+        .chain(&timers)
+        .map(|word| (*word).to_owned())
+        .collect();
+    execute(system, &words)?;
+    service_unit(system, "start").map(drop)
 }
 
 /// Snapshots of the machine that exports, and its tree.
@@ -242,7 +262,7 @@ fn theirs(system: &dyn System, settings: &Storage, told: &[Told]) -> (Vec<view::
 
 /// It exports, or let go of the tree and still has what was written last.
 fn sends(told: &Told) -> bool {
-    told.exporting || told.released
+    told.exporting || told.released.is_some()
 }
 
 /// Pulls from the machine that exports, if that is another one.

@@ -64,11 +64,11 @@ pub enum Refusal {
     },
     /// Nobody confirmed that nothing newer exists.
     #[error(
-        "nobody of {asked} answers: whether another machine took over while this one was off is not known\nhint: start one of them, or, if you know that none took over, `rackwright-installer storage confirm`"
+        "no answer from {silent}: whether it took over while this machine was off is not known\nhint: start it, or, if you know that it did not take over, `rackwright-installer storage confirm`"
     )]
-    Alone {
-        /// Who was asked.
-        asked: String,
+    Silent {
+        /// Who was asked in vain.
+        silent: String,
     },
     /// By plan another machine holds the data, and nothing is marked.
     #[error("by the plan `{source_name}` exports, and this machine receives")]
@@ -111,6 +111,8 @@ pub struct Question<'a> {
     pub answers: &'a [Answer],
     /// An operator said that nobody took over.
     pub confirmed: bool,
+    /// It exports already, since before they fell silent: a takeover needs this machine off, so nobody took over since.
+    pub serves: bool,
 }
 
 /// May this machine export? Gives the mark that the tree must carry (a first export makes it).
@@ -161,17 +163,24 @@ pub fn may_export(question: &Question<'_>) -> Result<Mark, Refusal> {
     if question.readonly {
         return Err(Refusal::ReadOnly { tree });
     }
-    if question.answers.is_empty() && !question.asked.is_empty() && !question.confirmed {
-        return Err(Refusal::Alone {
-            asked: names(question.asked),
+    // Each of them: the one that is silent may be the one that took over.
+    let answered = |name: &&String| question.answers.iter().any(|answer| answer.from == **name);
+    let silent: Vec<&String> = question
+        .asked
+        .iter()
+        .filter(|name| !answered(name))
+        .collect();
+    if !silent.is_empty() && !question.confirmed && !question.serves {
+        return Err(Refusal::Silent {
+            silent: names(&silent),
         });
     }
     Ok(own)
 }
 
-fn names(asked: &[String]) -> String {
-    let quoted: Vec<String> = asked.iter().map(|name| format!("`{name}`")).collect();
-    quoted.join(", ")
+fn names(silent: &[&String]) -> String {
+    let quoted: Vec<String> = silent.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(" and ")
 }
 
 #[cfg(test)]

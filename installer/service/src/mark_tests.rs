@@ -28,6 +28,7 @@ fn question<'a>(own: Option<&'a Mark>, asked: &'a [String], answers: &'a [Answer
         asked,
         answers,
         confirmed: false,
+        serves: false,
     }
 }
 
@@ -36,10 +37,11 @@ fn each_refusal_has_its_words() {
     let asked = ["bk1".to_owned(), "ct1".to_owned()];
     let none: [Answer; 0] = [];
     let (own, foreign) = (mark(3, "st1"), mark(3, "st2"));
-    let silent = [answer("bk1", None)];
+    let silent = [answer("bk1", None), answer("ct1", None)];
+    let one = [answer("bk1", None)];
     let newer = [answer("bk1", Some(mark(4, "bk1")))];
     let same = [answer("ct1", Some(mark(3, "bk1")))];
-    let older = [answer("ct1", Some(mark(2, "bk1")))];
+    let older = [answer("bk1", None), answer("ct1", Some(mark(2, "bk1")))];
     let table: Vec<(&str, Question<'_>, &str)> = vec![
         ("first", question(None, &asked, &silent), "epoch 1 of st1"),
         (
@@ -55,7 +57,28 @@ fn each_refusal_has_its_words() {
         (
             "alone",
             question(Some(&own), &asked, &none),
-            "nobody of `bk1`, `ct1` answers",
+            "no answer from `bk1` and `ct1`",
+        ),
+        (
+            "one is silent",
+            question(Some(&own), &asked, &one),
+            "no answer from `ct1`: whether it took over",
+        ),
+        (
+            "one is silent, served before",
+            Question {
+                serves: true,
+                ..question(Some(&own), &asked, &one)
+            },
+            "epoch 3 of st1",
+        ),
+        (
+            "older, served before",
+            Question {
+                serves: true,
+                ..question(Some(&own), &asked, &newer)
+            },
+            "would bring back old mail",
         ),
         (
             "confirmed",

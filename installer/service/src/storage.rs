@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     mark::{Answer, Mark},
-    view::{EPOCH, OWNER, RECEIVED, Snapshot, View},
+    view::{EPOCH, LAST, OWNER, RECEIVED, Snapshot, View},
 };
 
 /// Owner of a tree that its owner let go of.
@@ -26,9 +26,7 @@ pub struct Step {
 /// How it is known that the old owner is not writing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fenced {
-    /// Its power was switched off by its board management, and read back.
-    Power,
-    /// A person says that it is off.
+    /// A person switched it off, and says so.
     Word,
     /// It released the tree itself (`demote` on the old one first: a planned change of direction).
     Released,
@@ -47,10 +45,16 @@ pub struct Promote<'a> {
     pub now: u64,
     /// Of the old owner.
     pub fenced: Fenced,
+    /// Machines that could have taken over.
+    pub asked: &'a [String],
     /// What the others know.
     pub answers: &'a [Answer],
     /// Names of machines that answer and export at this moment.
     pub exporting: &'a [String],
+    /// The snapshot that holds all of a tree that was released, as the machine says that released it.
+    pub last: Option<&'a str>,
+    /// This machine's place among all that may ever hold the store, and their number.
+    pub place: (u64, u64),
     /// Seconds of accepted mail that may be lost at most.
     pub accept_loss: u64,
 }
@@ -71,6 +75,16 @@ pub enum Refusal {
         "`{0}` exports the mail store at this moment\nhint: `rackwright-installer storage demote` there first, or switch it off"
     )]
     Exports(String),
+    /// Whether the other took over is not known.
+    #[error(
+        "`{0}` does not answer, and may have taken over since this machine let go\nhint: start it, or switch it off and look that it is off, then say `--fenced`"
+    )]
+    Unsure(String),
+    /// Nobody says which snapshot is the last.
+    #[error(
+        "no machine says that it released the mail store\nhint: `rackwright-installer storage demote --release` there first, or switch it off and say `--fenced`"
+    )]
+    NotReleased,
     /// The old owner's last snapshot is missing.
     #[error(
         "`{0}` has not received the last snapshot of the old owner yet\nhint: wait for the next transfer, or `journalctl -u rackwright-replication`"
@@ -117,7 +131,14 @@ pub enum Refusal {
 pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), Refusal> {
     let (live, received) = (view.live(), view.received());
     if let Some(mark) = view.mark().filter(|mark| mark.owner == request.node) {
-        return Err(Refusal::Holds(mark.epoch));
+        let is_readonly = view.datasets.get(&live).is_some_and(|set| set.readonly);
+        if !is_readonly {
+            return Err(Refusal::Holds(mark.epoch));
+        }
+        // A takeover that was cut off goes on where it was.
+        let mut plan = Plan::default();
+        open(&mut plan, view, &live, &live, request.mountpoint);
+        return Ok((mark.clone(), plan.0));
     }
     if let Some(other) = request.exporting.iter().find(|name| *name != request.node) {
         return Err(Refusal::Exports(other.clone()));
@@ -127,30 +148,37 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
     }
     let known = known(view, request.answers);
     // The source by plan begins with epoch 1, also where nobody could be asked.
-    let epoch = known.as_ref().map_or(1, |mark| mark.epoch).max(1) + 1;
+    let epoch = next(
+        known.as_ref().map_or(1, |mark| mark.epoch).max(1),
+        request.place,
+    );
     let mark = Mark {
         epoch,
         owner: request.node.to_owned(),
     };
+    let newest = known.as_ref().map_or(0, |mark| mark.epoch);
     let released = view.mark().filter(|own| own.owner == RELEASED);
-    if let Some(own) = released.filter(|own| own.epoch + 1 == epoch) {
+    if released.is_some_and(|own| own.epoch == newest) {
+        // Nobody who answers took over; who does not answer may have.
+        let answered = |name: &&String| request.answers.iter().any(|answer| answer.from == **name);
+        if request.fenced == Fenced::Released
+            && let Some(silent) = request.asked.iter().find(|name| !answered(name))
+        {
+            return Err(Refusal::Unsure(silent.clone()));
+        }
         let mut plan = Plan::default();
         plan.add(
             "take it back",
             &[
                 "zfs",
                 "set",
-                &format!("{EPOCH}={}", own.epoch + 1),
+                &format!("{EPOCH}={epoch}"),
                 &format!("{OWNER}={}", request.node),
+                &format!("{LAST}=-"),
                 &live,
             ],
         );
-        for (dataset, _) in view.tree(&live) {
-            plan.add(
-                "let it be written",
-                &["zfs", "set", "readonly=off", dataset],
-            );
-        }
+        open(&mut plan, view, &live, &live, request.mountpoint);
         return Ok((mark, plan.0));
     }
     if !view.datasets.contains_key(&received) {
@@ -171,7 +199,7 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
         });
     }
     if request.fenced == Fenced::Released {
-        let last = format!("divergent-{}", epoch - 1);
+        let last = request.last.ok_or(Refusal::NotReleased)?;
         for (dataset, _) in view.tree(&received) {
             if !view
                 .snapshots_of(dataset)
@@ -197,7 +225,7 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
             &["zfs", "receive", "-A", dataset],
         );
     }
-    let before = format!("{received}@promote-{epoch}");
+    let before = format!("{received}@promote-{epoch}-{}", request.now);
     plan.add(
         "remember what was received",
         &["zfs", "snapshot", "-r", &before],
@@ -217,10 +245,7 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
             &["zfs", "set", "mountpoint=none", "readonly=on", &aside],
         );
     }
-    plan.add(
-        "make it the live tree",
-        &["zfs", "rename", &received, &live],
-    );
+    // Before it is live: a tree that is live always says whose it is.
     plan.add(
         "write the epoch on it",
         &[
@@ -228,27 +253,44 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
             "set",
             &format!("{EPOCH}={epoch}"),
             &format!("{OWNER}={}", request.node),
-            &live,
+            &received,
         ],
     );
-    for (dataset, _) in view.tree(&received) {
-        let name = dataset.replacen(&received, &live, 1);
+    plan.add(
+        "make it the live tree",
+        &["zfs", "rename", &received, &live],
+    );
+    open(&mut plan, view, &received, &live, request.mountpoint);
+    Ok((mark, plan.0))
+}
+
+/// Steps that let a tree be written, its root last: until then a takeover is known to be unfinished. `from`: its name in the
+/// view, `to`: its name when the steps run.
+fn open(plan: &mut Plan, view: &View, from: &str, to: &str, mountpoint: &str) {
+    plan.add(
+        "say where it is mounted",
+        &["zfs", "set", &format!("mountpoint={mountpoint}"), to],
+    );
+    let names: Vec<String> = view
+        .tree(from)
+        .map(|(dataset, _)| dataset.replacen(from, to, 1))
+        .collect();
+    for name in names.iter().rev() {
         plan.add(
             "let it be written",
-            &["zfs", "set", "readonly=off", "canmount=on", &name],
+            &["zfs", "set", "readonly=off", "canmount=on", name],
         );
     }
-    plan.add(
-        "mount it",
-        &[
-            "zfs",
-            "set",
-            &format!("mountpoint={}", request.mountpoint),
-            &live,
-        ],
-    );
     plan.add("mount all of it", &["zfs", "mount", "-a"]);
-    Ok((mark, plan.0))
+}
+
+/// The next epoch of the machine at this place: each machine has numbers of its own, so that no two can take the same one,
+/// also when they cannot ask each other. What is equal could not be told apart afterwards.
+fn next(known: u64, (place, machines): (u64, u64)) -> u64 {
+    let machines = machines.max(1);
+    let next = known.saturating_add(1);
+    let behind = (place % machines + machines - next % machines) % machines;
+    next.saturating_add(behind)
 }
 
 /// What `demote` is told.
@@ -264,6 +306,8 @@ pub struct Demote<'a> {
     pub their_tree: &'a str,
     /// A planned change: this machine lets go before the other takes over.
     pub release: bool,
+    /// Seconds since 1970.
+    pub now: u64,
 }
 
 /// Steps that make the machine receive. What only this machine has stays under `lost-<epoch>`.
@@ -296,17 +340,21 @@ pub fn demote(view: &View, request: &Demote<'_>) -> Result<Vec<Step>, Refusal> {
             "rackwright-replication.timer",
         ],
     );
-    let tail = format!("{live}@divergent-{own}");
-    let last = format!("divergent-{own}");
-    if !view
-        .snapshots_of(&live)
-        .any(|snapshot| snapshot.name == last)
-    {
-        plan.add(
-            "remember what only this machine has",
-            &["zfs", "snapshot", "-r", &tail],
-        );
+    // Before the snapshot, so that it holds all: a plan that was cut off between the two leaves a tree that nobody writes.
+    for (dataset, set) in view.tree(&live) {
+        if !set.readonly {
+            plan.add(
+                "it is not written any more",
+                &["zfs", "set", "readonly=on", dataset],
+            );
+        }
     }
+    // A name of this moment: what an earlier try left is older than what was written since.
+    let last = format!("divergent-{own}-{}", request.now);
+    plan.add(
+        "remember what only this machine has",
+        &["zfs", "snapshot", "-r", &format!("{live}@{last}")],
+    );
     let lacks_received = !view
         .datasets
         .contains_key(&format!("{}/{RECEIVED}", view.pool));
@@ -343,15 +391,15 @@ pub fn demote(view: &View, request: &Demote<'_>) -> Result<Vec<Step>, Refusal> {
     }
     if request.release {
         // It stays where it is, so that the other can receive the last snapshot; then it is demoted like any old tree.
-        for (dataset, _) in view.tree(&live) {
-            plan.add(
-                "it is not written any more",
-                &["zfs", "set", "readonly=on", dataset],
-            );
-        }
         plan.add(
             "it has no owner now",
-            &["zfs", "set", &format!("{OWNER}={RELEASED}"), &live],
+            &[
+                "zfs",
+                "set",
+                &format!("{OWNER}={RELEASED}"),
+                &format!("{LAST}={last}"),
+                &live,
+            ],
         );
         return Ok(plan.0);
     }

@@ -43,7 +43,7 @@ impl Pool {
         let mut datasets = String::new();
         let mut snapshots = String::new();
         for (name, set) in &self.sets {
-            for property in ["readonly", view::EPOCH, view::OWNER] {
+            for property in ["readonly", view::EPOCH, view::OWNER, view::LAST] {
                 let inherited = (1..=name.len())
                     .rev()
                     .filter_map(|end| self.sets.get(&name[..end]))
@@ -292,6 +292,7 @@ impl Rack {
             answers: &answers,
             // The worst operator: confirms always.
             confirmed: true,
+            serves: false,
         };
         self.on[machine] && mark::may_export(&question).is_ok()
     }
@@ -302,6 +303,11 @@ impl Rack {
             .filter(|it| *it != machine && self.exports(*it))
             .map(|it| NAMES[it].to_owned())
             .collect();
+        let other = 1 - machine;
+        let last = self.pools[other].view();
+        let last = self.on[other]
+            .then(|| last.datasets.get("tank/mail-root")?.last.clone())
+            .flatten();
         let request = Promote {
             node: NAMES[machine],
             mountpoint: "/var/srv/export",
@@ -309,6 +315,9 @@ impl Rack {
             fenced,
             answers: &answers,
             exporting: &exporting,
+            asked: &[NAMES[1 - machine].to_owned()],
+            last: last.as_deref(),
+            place: (machine as u64, 2),
             accept_loss: u64::MAX,
         };
         let (_, steps) = promote(&view, &request)?;
@@ -325,6 +334,7 @@ impl Rack {
             theirs: if self.on[1 - machine] { &theirs } else { &[] },
             their_tree: "tank/mail-root",
             release,
+            now: self.now,
         };
         let steps = demote(&view, &request)?;
         self.apply(machine, &steps);
@@ -391,9 +401,12 @@ fn a_takeover_and_the_way_back() {
         node: "st2",
         mountpoint: "/var/srv/export",
         now: rack.now + 30,
-        fenced: Fenced::Power,
+        fenced: Fenced::Word,
         answers: &[],
         exporting: &[],
+        asked: &[],
+        last: None,
+        place: (0, 1),
         accept_loss: 120,
     };
     let (mark, steps) = promote(&view, &request).unwrap_or_else(|refusal| panic!("{refusal}"));
@@ -428,9 +441,12 @@ fn the_old_owner_comes_back_and_receives() {
         node: "st2",
         mountpoint: "/var/srv/export",
         now: rack.now,
-        fenced: Fenced::Power,
+        fenced: Fenced::Word,
         answers: &known,
         exporting: &[],
+        asked: &[],
+        last: None,
+        place: (0, 1),
         accept_loss: 120,
     };
     let (mark, steps) = promote(&view, &request).unwrap_or_else(|refusal| panic!("{refusal}"));
@@ -448,6 +464,7 @@ fn the_old_owner_comes_back_and_receives() {
         theirs: &theirs,
         their_tree: "tank/mail-root",
         release: false,
+        now: 1090,
     };
     let steps = demote(&view, &request).unwrap_or_else(|refusal| panic!("{refusal}"));
     insta::assert_snapshot!("demote", lines(&steps));
@@ -515,9 +532,12 @@ fn each_refusal_has_its_words() {
         node: "st2",
         mountpoint: "/e",
         now: rack.now,
-        fenced: Fenced::Power,
+        fenced: Fenced::Word,
         answers: &[],
         exporting: &[],
+        asked: &[],
+        last: None,
+        place: (0, 1),
         accept_loss: 120,
     };
     let table = [
@@ -573,6 +593,7 @@ fn each_refusal_has_its_words() {
         theirs: &[],
         their_tree: "tank/mail-root",
         release: false,
+        now: 1090,
     };
     assert_eq!(demote(&first, &demotion), Err(Refusal::Owner { epoch: 1 }));
     assert!(matches!(
@@ -601,6 +622,158 @@ fn each_refusal_has_its_words() {
     ));
 }
 
+/// What a machine is told when it asks whether it may export.
+fn asks(rack: &Rack, machine: usize, confirmed: bool, serves: bool) -> Result<Mark, mark::Refusal> {
+    let (view, answers) = (rack.pools[machine].view(), rack.answers(machine));
+    let asked = [NAMES[1 - machine].to_owned()];
+    let live = view.datasets.get("tank/mail-root");
+    mark::may_export(&Question {
+        node: NAMES[machine],
+        tree: "tank/mail-root",
+        exists: live.is_some(),
+        readonly: live.is_some_and(|it| it.readonly),
+        own: view.mark(),
+        sink_of: (machine == 1).then_some("st1"),
+        asked: &asked,
+        answers: &answers,
+        confirmed,
+        serves,
+    })
+}
+
+/// `promote --fenced` says for this boot that nobody else took over; without that word the silent one is waited for.
+#[test]
+fn the_new_owner_exports_with_the_old_one_dead() {
+    let mut rack = Rack::new();
+    rack.write(1);
+    rack.tick();
+    rack.on[0] = false;
+    assert_eq!(rack.promote(1, Fenced::Word), Ok(()));
+    assert!(asks(&rack, 1, true, false).is_ok());
+    assert!(asks(&rack, 1, false, false).is_err());
+}
+
+#[test]
+fn a_source_goes_on_while_its_only_receiver_is_away() {
+    let mut rack = Rack::new();
+    rack.write(1);
+    rack.tick();
+    rack.on[1] = false;
+    assert!(asks(&rack, 0, false, true).is_ok());
+    // Not after a boot.
+    assert!(asks(&rack, 0, false, false).is_err());
+}
+
+/// Cut off after each of its steps, served on where it still may, then done again.
+#[test]
+fn a_release_that_was_cut_off_loses_nothing() {
+    for cut in 0..12 {
+        let mut rack = Rack::new();
+        rack.write(1);
+        rack.tick();
+        let (view, answers) = (rack.pools[0].view(), rack.answers(0));
+        let theirs = rack.pools[1].view().snapshots;
+        let request = Demote {
+            node: "st1",
+            answers: &answers,
+            theirs: &theirs,
+            their_tree: "tank/mail-root",
+            release: true,
+            now: rack.now,
+        };
+        let steps = demote(&view, &request).unwrap_or_else(|refusal| panic!("{refusal}"));
+        rack.apply(0, &steps[..cut.min(steps.len())]);
+        rack.write(2);
+        rack.now += 5;
+        let _ = rack.demote(0, true);
+        rack.tick();
+        assert_eq!(rack.promote(1, Fenced::Released), Ok(()), "cut after {cut}");
+        let there = &rack.pools[1].sets["tank/mail-root/mail"].files;
+        assert_eq!(*there, rack.written, "cut after {cut}");
+    }
+}
+
+/// Cut off after each of its steps, then given again.
+#[test]
+fn a_takeover_that_was_cut_off_goes_on() {
+    for back in [false, true] {
+        for cut in 0..16 {
+            let mut rack = Rack::new();
+            rack.write(1);
+            rack.tick();
+            if back {
+                // What lies at its place is set aside.
+                rack.on[0] = false;
+                assert_eq!(rack.promote(1, Fenced::Word), Ok(()));
+                rack.on[0] = true;
+                assert_eq!(rack.demote(0, false), Ok(()));
+                rack.write(2);
+                rack.tick();
+            }
+            let (machine, other) = if back { (0, 1) } else { (1, 0) };
+            rack.on[other] = false;
+            let view = rack.pools[machine].view();
+            let request = Promote {
+                node: NAMES[machine],
+                mountpoint: "/var/srv/export",
+                now: rack.now,
+                fenced: Fenced::Word,
+                asked: &[],
+                answers: &[],
+                exporting: &[],
+                last: None,
+                place: (machine as u64, 2),
+                accept_loss: u64::MAX,
+            };
+            let (_, steps) = promote(&view, &request).unwrap_or_else(|refusal| panic!("{refusal}"));
+            let whole = cut >= steps.len();
+            rack.apply(machine, &steps[..cut.min(steps.len())]);
+            rack.now += 5;
+            if !whole {
+                let again = rack.promote(machine, Fenced::Word);
+                assert!(
+                    matches!(again, Ok(()) | Err(Refusal::Holds(_))),
+                    "cut after {cut}: {again:?}"
+                );
+            }
+            assert!(rack.exports(machine), "cut after {cut}");
+            let there = &rack.pools[machine].sets["tank/mail-root/mail"].files;
+            assert_eq!(*there, rack.written, "cut after {cut}");
+        }
+    }
+}
+
+#[test]
+fn no_epoch_is_given_twice() {
+    let mut rack = Rack::new();
+    rack.write(1);
+    rack.tick();
+    assert_eq!(rack.demote(0, true), Ok(()));
+    rack.tick();
+    assert_eq!(rack.promote(1, Fenced::Released), Ok(()));
+    rack.on[1] = false;
+    assert_eq!(
+        rack.promote(0, Fenced::Released),
+        Err(Refusal::Unsure("st2".into()))
+    );
+    // Somebody says it is off, and is wrong.
+    assert_eq!(rack.promote(0, Fenced::Word), Ok(()));
+    rack.on[1] = true;
+    let epochs = [0, 1].map(|it| rack.pools[it].view().mark().map(|mark| mark.epoch));
+    assert_eq!(epochs, [Some(2), Some(3)]);
+    assert!(asks(&rack, 0, true, true).is_err() && asks(&rack, 1, true, true).is_ok());
+}
+
+#[test]
+fn places_have_numbers_of_their_own() {
+    for known in 1..20 {
+        let all: BTreeSet<u64> = (0..3).map(|place| next(known, (place, 3))).collect();
+        assert_eq!(all, BTreeSet::from([known + 1, known + 2, known + 3]));
+    }
+    assert_eq!(next(1, (0, 0)), 2);
+    assert_eq!(next(u64::MAX, (0, 2)), u64::MAX);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -615,7 +788,7 @@ proptest! {
                 3 => rack.on[machine] = !rack.on[machine],
                 4 => {
                     // Fenced means off.
-                    let fenced = if rack.on[1 - machine] { Fenced::No } else { Fenced::Power };
+                    let fenced = if rack.on[1 - machine] { Fenced::No } else { Fenced::Word };
                     if rack.on[machine] { let _ = rack.promote(machine, fenced); }
                 }
                 5 => if rack.on[machine] { let _ = rack.demote(machine, false); },

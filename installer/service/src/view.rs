@@ -11,6 +11,8 @@ use crate::mark::Mark;
 pub const EPOCH: &str = "org.rackwright:epoch";
 /// Property that holds the name of the machine that may export in that epoch.
 pub const OWNER: &str = "org.rackwright:owner";
+/// Property of a tree that was released: name of the snapshot that holds all of it.
+pub const LAST: &str = "org.rackwright:last";
 /// The tree that is exported, below the pool.
 pub const LIVE: &str = "mail-root";
 /// What is received lies below this and is written by nothing else.
@@ -36,6 +38,8 @@ pub struct Dataset {
     pub partial: bool,
     /// Epoch and owner, where they are set (inherited ones too).
     pub mark: Option<Mark>,
+    /// Snapshot that holds all of it, where it was released.
+    pub last: Option<String>,
 }
 
 /// A snapshot.
@@ -104,7 +108,7 @@ pub fn is_in(name: &str, root: &str) -> bool {
 /// `zfs get` for all data sets, `zfs list` for all snapshots.
 #[must_use]
 pub fn commands(pool: &str) -> [Command; 2] {
-    let properties = format!("readonly,receive_resume_token,{EPOCH},{OWNER}");
+    let properties = format!("readonly,receive_resume_token,{EPOCH},{OWNER},{LAST}");
     [
         Command::new("zfs").args([
             "get",
@@ -164,6 +168,7 @@ pub fn parse(pool: &str, datasets: &str, snapshots: &str) -> View {
         match property {
             "readonly" => dataset.readonly = value == "on",
             "receive_resume_token" => dataset.partial = value != "-",
+            LAST => dataset.last = Some(value.to_owned()).filter(|value| value != "-"),
             EPOCH => epochs.entry(name.to_owned()).or_default().0 = value.parse().ok(),
             OWNER if value != "-" => {
                 epochs.entry(name.to_owned()).or_default().1 = Some(value.to_owned())

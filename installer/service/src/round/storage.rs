@@ -19,6 +19,9 @@ use crate::{
 pub const ALLOWED: &str = "/run/rackwright/export/allowed";
 /// An operator's word that nobody took over, until the next boot.
 pub const CONFIRMED: &str = "/run/rackwright/export/confirmed";
+/// While this is there nothing is exported: the owner is being changed by a command. One that fails leaves it, so that a
+/// person looks before the next export.
+pub const CHANGING: &str = "/run/rackwright/export/changing";
 
 /// What a storage server tells another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +32,25 @@ pub struct Told {
     pub mark: Option<Mark>,
     /// It exports at this moment.
     pub exporting: bool,
-    /// It let go of the tree, and still has what was written last.
+    /// It let go of the tree, and still has what was written last: the snapshot with all of it.
     #[serde(default)]
-    pub released: bool,
+    pub released: Option<String>,
+}
+
+/// Names of all machines that may hold the store, this one too, in the order of the plan; the place of this one.
+#[must_use]
+pub fn place(node: &NodeFile) -> (u64, u64) {
+    let mut names: Vec<&str> = node
+        .hosts
+        .iter()
+        .filter(|host| matches!(host.role.as_deref(), Some("storage" | "backup")))
+        .map(|host| host.name.as_str())
+        .chain([node.node.as_str()])
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let own = names.iter().position(|name| *name == node.node);
+    (own.unwrap_or(0) as u64, names.len() as u64)
 }
 
 /// What this machine tells others.
@@ -47,7 +66,8 @@ pub fn tell(system: &dyn System, node: &str, view: &View) -> Told {
         exporting: system.exists(Utf8Path::new(ALLOWED)),
         released: view
             .mark()
-            .is_some_and(|mark| mark.owner == crate::storage::RELEASED),
+            .filter(|mark| mark.owner == crate::storage::RELEASED)
+            .and_then(|_| view.datasets.get(&view.live())?.last.clone()),
     }
 }
 
@@ -177,6 +197,11 @@ fn steps(
     now: u64,
 ) -> Result<Report, Report> {
     let failed = |text: String| Report::new(State::Failed, text);
+    if system.exists(Utf8Path::new(CHANGING)) {
+        return Err(Report::refused(
+            &"a change of the owner was begun and has not ended: see `rackwright-installer storage status`, then run `storage promote` or `storage demote` again",
+        ));
+    }
     let peers = peers(settings);
     if write_keys(system).map_err(failed)? && !peers.is_empty() {
         run(system, &["systemctl", "start", "rackwright-peer.service"]).map_err(failed)?;
@@ -206,6 +231,7 @@ fn steps(
         asked: &asked,
         answers: &answers,
         confirmed: system.exists(Utf8Path::new(CONFIRMED)),
+        serves: system.exists(Utf8Path::new(ALLOWED)),
     };
     let interval = settings.replication_interval.unwrap_or(60);
     let state = |root: &str, role: &str| replication::state(&view, root, role, interval, now);
@@ -234,7 +260,7 @@ fn steps(
             report.replication = Some(Box::new(state));
             Err(report)
         }
-        Err(refusal @ Refusal::Alone { .. }) => Err(Report::waits(refusal.to_string())),
+        Err(refusal @ Refusal::Silent { .. }) => Err(Report::waits(refusal.to_string())),
         Err(refusal) => Err(Report::refused(&refusal)),
     }
 }
@@ -306,7 +332,10 @@ fn export(
                 &["ip", "address", "replace", &address, "dev", &interface],
             )?;
             // Clients and switches learn at once where it is now (RFC 5227, 3).
-            let _ = run(system, &["arping", "-U", "-c", "3", "-I", &interface, bare]);
+            // IPv6 neighbours ask again by themselves.
+            if !bare.contains(':') {
+                let _ = run(system, &["arping", "-U", "-c", "3", "-I", &interface, bare]);
+            }
         }
     }
     Ok(())

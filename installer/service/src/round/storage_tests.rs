@@ -91,7 +91,7 @@ fn it_does_not_export_otherwise() {
             SETS,
             Err("Connection refused"),
             State::Waits,
-            "nobody of `bk1` answers",
+            "no answer from `bk1`",
         ),
         (
             SOURCE.to_owned(),
@@ -109,21 +109,61 @@ fn it_does_not_export_otherwise() {
         ),
     ];
     for (node, sets, answer, state, wanted) in table {
-        // It was in service before.
-        let (system, report) = machine(&node, sets, answer, |system| system.put_file(ALLOWED, b""));
+        let (system, report) = machine(&node, sets, answer, |system| {
+            // All but the one that may go on were in service before.
+            if !wanted.starts_with("no answer") {
+                system.put_file(ALLOWED, b"");
+            }
+        });
         assert!(
             report.state == state && report.detail.contains(wanted),
             "{wanted}: {report:?}"
         );
         if state != State::Idle {
             assert!(!system.exists(Utf8Path::new(ALLOWED)), "{wanted}");
-            assert!(
-                system
-                    .commands()
-                    .iter()
-                    .any(|it| it == "systemctl stop nfs-server.service"),
-                "{wanted}"
-            );
+            let stopped = system
+                .commands()
+                .iter()
+                .any(|it| it == "systemctl stop nfs-server.service");
+            assert!(stopped || wanted.starts_with("no answer"), "{wanted}");
         }
+    }
+}
+
+#[test]
+fn a_silent_peer_does_not_stop_what_serves() {
+    let (_, report) = machine(SOURCE, SETS, Err("Connection refused"), |system| {
+        system.put_file(ALLOWED, b"");
+    });
+    assert_eq!(report.state, State::Ready, "{report:?}");
+}
+
+#[test]
+fn nothing_is_exported_while_the_owner_changes() {
+    let answer = Ok("{\"node\":\"bk1\",\"mark\":null,\"exporting\":false}");
+    let (system, report) = machine(SOURCE, SETS, answer, |system| {
+        system.put_file(ALLOWED, b"");
+        system.put_file(CHANGING, b"");
+    });
+    assert_eq!(report.state, State::Refused, "{report:?}");
+    assert!(!system.exists(Utf8Path::new(ALLOWED)));
+}
+
+#[test]
+fn every_machine_has_a_place() {
+    let host =
+        |name: &str, role: &str| format!("[[hosts]]\nname = \"{name}\"\nrole = \"{role}\"\n");
+    let hosts = [
+        ("st2", "storage"),
+        ("bk1", "backup"),
+        ("lb1", "lb"),
+        ("st1", "storage"),
+    ]
+    .map(|(name, role)| host(name, role))
+    .concat();
+    for (name, wanted) in [("bk1", (0, 3)), ("st1", (1, 3)), ("st2", (2, 3))] {
+        let text = format!("format = 1\nnode = \"{name}\"\nrole = \"storage\"\n{hosts}");
+        let node: NodeFile = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(place(&node), wanted, "{name}");
     }
 }
