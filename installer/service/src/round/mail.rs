@@ -16,8 +16,7 @@ const READY: &str = "/run/rackwright/mail/ready";
 pub(crate) fn round(system: &dyn System, node: &NodeFile, settings: &Mail) -> Report {
     match steps(system, node, settings) {
         Ok(report) => report,
-        // What is mounted and starts no more must not go on serving.
-        Err(report) => {
+        Err(Halt::Stop(report)) => {
             if system.exists(Utf8Path::new(READY)) {
                 let _ = system.remove(Utf8Path::new(READY));
                 let _ = run(
@@ -27,18 +26,34 @@ pub(crate) fn round(system: &dyn System, node: &NodeFile, settings: &Mail) -> Re
             }
             report
         }
+        Err(Halt::Wait(report)) => report,
     }
 }
 
-fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report, Report> {
+/// Why a round did not come to its end.
+enum Halt {
+    /// The store is not what it should be: what serves must not write on.
+    Stop(Report),
+    /// Nothing is started. What serves goes on: without its database Postfix says 451 and Dovecot a temporary failure, and
+    /// both go on by themselves; a restart for one lost question would cut every connection.
+    Wait(Report),
+}
+
+impl From<Report> for Halt {
+    fn from(report: Report) -> Self {
+        Self::Wait(report)
+    }
+}
+
+fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report, Halt> {
     let standalone = node.role == "standalone";
     if !standalone && settings.mail_source.is_none() && settings.lun.is_none() {
         return Ok(Report::idle());
     }
     if settings.mail_engine.as_deref().unwrap_or("builtin") != "builtin" {
-        return Err(Report::waits(
+        return Err(Halt::Stop(Report::waits(
             "the mail program is a payload, and this image has none: see docs/mail.md",
-        ));
+        )));
     }
     let failed = |text: String| Report::new(crate::serve::State::Failed, text);
     for address in &settings.loopback_addresses {
@@ -56,14 +71,17 @@ fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report
         )
         .map_err(failed)?;
     }
+    if standalone {
+        local_store(system).map_err(Halt::Stop)?;
+    } else {
+        store(system, settings).map_err(Halt::Stop)?;
+    }
     let password = secret(system, "database-app")
         .ok_or_else(|| Report::waits("the secret `database-app` was not delivered"))?;
     // Before it stands in a statement.
     mail::database_files(settings, &password).map_err(|refusal| Report::refused(&refusal))?;
     if standalone {
         local_database(system, &password)?;
-    } else {
-        store(system, settings)?;
     }
     write_files(system, settings, &password)?;
     let client = format!("--defaults-file={FOLDER}/client.cnf");
@@ -202,17 +220,21 @@ fn write_files(system: &dyn System, settings: &Mail, password: &str) -> Result<(
     Ok(())
 }
 
+/// The one disk array has everything on a machine that stands alone.
+fn local_store(system: &dyn System) -> Result<(), Report> {
+    let mounts = crate::view::text(system, "/proc/mounts").unwrap_or_default();
+    let is_mounted = mounts
+        .lines()
+        .any(|line| line.split(' ').nth(1) == Some("/var/srv/mail"));
+    is_mounted
+        .then_some(())
+        .ok_or_else(|| Report::waits("`/var/srv/mail` is not mounted"))
+}
+
 /// MariaDB on this machine: made once, started, and the account for mail in it.
 fn local_database(system: &dyn System, password: &str) -> Result<(), Report> {
     let failed = |text: String| Report::new(crate::serve::State::Failed, text);
     const DATA: &str = "/var/srv/mail/database";
-    let mounts = crate::view::text(system, "/proc/mounts").unwrap_or_default();
-    if !mounts
-        .lines()
-        .any(|line| line.split(' ').nth(1) == Some("/var/srv/mail"))
-    {
-        return Err(Report::waits("`/var/srv/mail` is not mounted"));
-    }
     if !system.exists(&Utf8Path::new(DATA).join("mysql")) {
         run(
             system,

@@ -73,7 +73,10 @@ fn what_is_missing_is_said_and_nothing_starts() {
         ("", |_| {}, State::Idle, "no plan"),
         (
             SETTINGS,
-            |_| {},
+            |system| {
+                system.put_file("/proc/mounts", MOUNTED);
+                system.put_file("/var/srv/mail/.rackwright-store", b"");
+            },
             State::Waits,
             "the secret `database-app` was not delivered",
         ),
@@ -156,5 +159,21 @@ fn what_serves_is_stopped_when_the_store_is_gone() {
             .commands()
             .iter()
             .any(|it| it == "systemctl stop postfix.service dovecot.service")
+    );
+}
+
+#[test]
+fn what_serves_goes_on_without_the_database() {
+    let (system, report) = machine(SETTINGS, |system| {
+        store(system);
+        system.put_file(READY, b"");
+        system.answer("mariadb", Err("ERROR 2002 (HY000): Can't connect"));
+    });
+    assert_eq!(report.state, State::Waits);
+    assert!(system.exists(Utf8Path::new(READY)));
+    let commands = system.commands();
+    assert!(
+        !commands.iter().any(|it| it.contains("systemctl stop")),
+        "{commands:?}"
     );
 }
