@@ -62,6 +62,15 @@ pub enum Task {
     HealthEndpoint,
     /// Show how this machine is; exit code 0 if healthy
     Status,
+    /// Who exports the mail store, how old the copies are; take over by hand
+    Storage(StorageOptions),
+    /// The mail store of this server
+    Mail(MailOptions),
+    /// Ask whether a mail server answers; exit code 0 if it does
+    Probe(Probe),
+    /// Look after this machine's role (a service)
+    #[command(hide = true)]
+    Serve(Serve),
     /// Wait for health after a boot and prove the install (a service)
     #[command(hide = true)]
     BootCheck,
@@ -381,6 +390,120 @@ pub struct BmcSel {
     /// Clear it after it was shown
     #[arg(long)]
     pub clear: bool,
+}
+
+/// Options of `storage`.
+#[derive(Debug, Args)]
+pub struct StorageOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: StorageTask,
+}
+
+/// What to do with the mail store between storage servers.
+#[derive(Debug, Subcommand)]
+pub enum StorageTask {
+    /// Show who exports, and how much a takeover would lose now
+    Status,
+    /// Make this machine the one that exports
+    Promote(StoragePromote),
+    /// Make this machine receive; what only it has is kept beside
+    Demote(StorageDemote),
+    /// Say that no other machine took over, when none can be asked; holds until
+    /// the next boot
+    Confirm,
+    /// Make a snapshot (a service)
+    #[command(hide = true)]
+    Snapshot,
+    /// Receive what is new (a service)
+    #[command(hide = true)]
+    Receive,
+    /// Tell another storage server of this one
+    #[command(hide = true)]
+    Peer,
+    /// Run what another storage server asks for, if it is on the list
+    #[command(hide = true)]
+    Answer,
+}
+
+/// Options of `storage promote`.
+#[derive(Debug, Args)]
+pub struct StoragePromote {
+    /// Show the steps, do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The old owner is off: you have seen it
+    #[arg(long)]
+    pub fenced: bool,
+    /// The old owner was demoted with `--release` before
+    #[arg(long, conflicts_with = "fenced")]
+    pub released: bool,
+    /// Accept that mail of this many seconds is lost [default: three intervals]
+    #[arg(long, value_name = "SECONDS")]
+    pub accept_loss: Option<u64>,
+}
+
+/// Options of `storage demote`.
+#[derive(Debug, Args)]
+pub struct StorageDemote {
+    /// Show the steps, do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// A planned change: this machine lets go before the other takes over
+    #[arg(long)]
+    pub release: bool,
+}
+
+/// Options of `mail`.
+#[derive(Debug, Args)]
+pub struct MailOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: MailTask,
+}
+
+/// What to do with the mail store of this server.
+#[derive(Debug, Subcommand)]
+pub enum MailTask {
+    /// Make what is mounted known as the mail store; for stores that are not
+    /// ours
+    Adopt,
+    /// Show the tables of domains, users and aliases
+    Schema,
+}
+
+/// Options of `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// What it must speak; `mail` is both
+    pub kind: ProbeKind,
+    /// Name or address
+    pub host: String,
+    /// Another port than 25 or 143
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Seconds for each answer
+    #[arg(long, default_value_t = 4)]
+    pub seconds: u64,
+}
+
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProbeKind {
+    /// SMTP
+    Smtp,
+    /// IMAP
+    Imap,
+    /// Both
+    Mail,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// One round, then end
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// Options of `generate`.

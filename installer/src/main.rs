@@ -10,10 +10,14 @@ mod generate;
 mod install;
 mod inventory;
 mod locate;
+mod mail;
 mod output;
 mod plan;
 mod preflight;
+mod probe;
 mod repair;
+mod serve;
+mod storage;
 mod survey;
 mod tui;
 mod tui_live;
@@ -60,6 +64,10 @@ fn main() -> ExitCode {
         Task::Join => cluster::join(&Live),
         Task::HealthEndpoint => cluster::health_endpoint(&Live),
         Task::Status => status(json),
+        Task::Storage(options) => storage::run(&Live, &options.task, json),
+        Task::Mail(options) => mail::run(&Live, &options.task),
+        Task::Probe(options) => probe::run(&options),
+        Task::Serve(options) => serve::run(&Live, &options, json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {
             appliance::prepare_boot(&Live);

@@ -41,7 +41,7 @@ struct Check {
     complaints: &'static [&'static str],
 }
 
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 18] = [
     Check {
         file: "/etc/nftables.conf",
         command: &["nft", "-c", "-f", "/etc/nftables.conf"],
@@ -111,6 +111,37 @@ const CHECKS: [Check; 14] = [
         complaints: &["rror", "atal"],
     },
     Check {
+        // Reads main.cf and master.cf; accounts and folders of an installed system are not here.
+        file: "/etc/postfix/main.cf",
+        command: &[
+            "sh",
+            "-c",
+            "postconf -n > /dev/null && postconf -M > /dev/null",
+        ],
+        complaints: &["unused parameter", "undefined parameter", "atal"],
+    },
+    Check {
+        file: "/etc/rackwright/lvs.nft",
+        command: &["nft", "-c", "-f", "/etc/rackwright/lvs.nft"],
+        complaints: &["rror"],
+    },
+    Check {
+        file: "/etc/rackwright/peer-sshd.conf",
+        command: &["sshd", "-G", "-f", "/etc/rackwright/peer-sshd.conf"],
+        complaints: &["nsupported", "eprecated", "Bad configuration"],
+    },
+    Check {
+        file: "/etc/systemd/system/rackwright-replication.timer",
+        command: &[
+            "systemd-analyze",
+            "verify",
+            "--man=no",
+            "--recursive-errors=no",
+            "/etc/systemd/system/rackwright-replication.timer",
+        ],
+        complaints: &["nknown", "rackwright-replication.timer:"],
+    },
+    Check {
         file: "/etc/dnsmasq.d/rackwright.conf",
         command: &[
             "dnsmasq",
@@ -178,6 +209,8 @@ rdma = true
 arc_max = 1073741824
 vips = [{ name = "mail", network = "cluster", address = "10.77.30.9/24", router_id = 51, priority = 150, source = "10.77.30.41", peers = ["10.77.30.42"] }, { name = "gateway", network = "cluster", address = "10.77.30.1/24", router_id = 52, priority = 150, peers = [] }]
 databases = [{ name = "db1", address = "10.77.30.11" }, { name = "db2", address = "10.77.30.12" }]
+mail_servers = [{ name = "iw1", address = "10.77.30.21", id = "a1", master = true }, { name = "iw2", address = "10.77.30.22", id = "a2", master = false }]
+loopback_addresses = ["10.77.30.9"]
 members = ["10.77.30.11", "10.77.30.12", "10.77.30.13"]
 "#
 }
@@ -345,6 +378,36 @@ fn what_is_wrong_is_refused() {
             "/etc/keepalived/keepalived.conf",
             "nopreempt",
             "nopreemt",
+        ),
+        (
+            "lb",
+            "/etc/rackwright/lvs.nft",
+            "notrack meta",
+            "notrak meta",
+        ),
+        (
+            "lb",
+            "/etc/keepalived/keepalived.conf",
+            "sorry_server_inhibit",
+            "sorry_server_inhibits",
+        ),
+        (
+            "production",
+            "/etc/postfix/main.cf",
+            "recipient_delimiter",
+            "recipient_delimeter",
+        ),
+        (
+            "production",
+            "/etc/dovecot/dovecot.conf",
+            "mail_fsync",
+            "mail_fsynk",
+        ),
+        (
+            "storage",
+            "/etc/rackwright/peer-sshd.conf",
+            "DisableForwarding",
+            "DisableForwardin",
         ),
         (
             "lb",

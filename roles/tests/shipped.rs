@@ -377,3 +377,29 @@ fn a_pool_without_a_layout_of_its_own_is_imported() {
     assert!(files.iter().any(|file| matches!(&file.content, Content::File { text, .. }
         if file.path.ends_with("/rackwright-import.service") && text.contains("cachefile=none tank\n"))));
 }
+
+/// What LVS takes is what the firewall opens to the public network, no port more or less.
+#[test]
+fn the_balancer_marks_exactly_the_public_ports() {
+    let set = shipped();
+    let lb = &set.roles["lb"];
+    let template = &lb.templates["lvs.nft"];
+    for protocol in ["tcp", "udp"] {
+        let wanted: std::collections::BTreeSet<&str> = lb
+            .role
+            .ports
+            .iter()
+            .filter(|port| port.protocol == protocol && port.peers.is_empty())
+            .filter(|port| port.from.iter().any(|from| from == "public"))
+            .filter_map(|port| port.port.as_deref())
+            .collect();
+        let after = template
+            .split_once(&format!("set {protocol}_ports"))
+            .unwrap()
+            .1;
+        let elements = after.split_once("elements = {").unwrap().1;
+        let elements = elements.split_once('}').unwrap().0;
+        let found: std::collections::BTreeSet<&str> = elements.split(',').map(str::trim).collect();
+        assert_eq!(found, wanted, "{protocol}");
+    }
+}

@@ -10,7 +10,7 @@ pub mod guard;
 mod ioctl;
 pub mod live;
 pub mod network;
-mod process;
+pub mod process;
 pub mod recorded;
 pub mod simulated;
 pub mod tree;

@@ -21,6 +21,17 @@ pub enum Stream {
     Stderr,
 }
 
+/// Puts a command in this process's place, with its environment, standard input and output as they are: for streams of
+/// binary data between this process's ends. Comes back only with the reason why it did not work.
+pub fn replace(command: &Command) -> CommandError {
+    let mut program = std::process::Command::new(&command.program);
+    program.args(&command.arguments);
+    CommandError::Start {
+        line: command.to_string(),
+        cause: program.exec(),
+    }
+}
+
 impl Live {
     /// Runs a command to its end.
     pub fn run(&self, command: &Command) -> Result<Output, CommandError> {

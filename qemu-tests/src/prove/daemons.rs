@@ -10,20 +10,33 @@ use camino::{Utf8Path, Utf8PathBuf};
 const SUITE: &str = "trixie";
 
 /// Packages with the programs that the tests start; what they depend on comes along.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 27] = [
     "base-files",
     "chrony",
     "coreutils",
     "dash",
     "dnsmasq-base",
     "dovecot-core",
+    "dovecot-imapd",
+    "dovecot-lmtpd",
+    "dovecot-mysql",
+    "e2fsprogs",
+    "findutils",
+    "grep",
     "haproxy",
     "keepalived",
+    "hostname",
+    "mariadb-client",
+    "mariadb-server",
     "mariadb-server-core",
     "nfs-common",
     "nfs-kernel-server",
     "nftables",
+    "openssh-client",
     "openssh-server",
+    "postfix",
+    "postfix-mysql",
+    "sed",
     "systemd",
 ];
 
@@ -52,7 +65,7 @@ const DATABASES: [&str; 21] = [
     "util-linux",
 ];
 
-/// The folder, made if it is not in the cache: 20 s and 350 MB, with the network.
+/// The folder, made if it is not in the cache: 30 s and 500 MB, with the network.
 ///
 /// # Errors
 /// If mmdebstrap fails.

@@ -61,6 +61,24 @@ pub(super) fn tests() -> Vec<Test> {
             },
         },
         Test {
+            name: "mail",
+            run: || {
+                let folder = super::daemons::folder(&cache()?)?;
+                let words = [
+                    "test",
+                    "--package",
+                    "service",
+                    "--test",
+                    "mail",
+                    "--",
+                    "--ignored",
+                    "mail_goes",
+                ];
+                cargo_with(&words, &[("RACKWRIGHT_DAEMONS", folder.as_str())])
+                    .map(|text| passed(&text))
+            },
+        },
+        Test {
             name: "galera",
             beside: true,
             run: || {

@@ -20,6 +20,21 @@ pub(super) fn file(roles: &RoleSet, folder: &RoleFolder, node: Option<&NodeFile>
             ));
         }
     }
+    // A balancer of mail: LVS takes what `/etc/rackwright/lvs.nft` marked, and hands it on or back.
+    let balances = node.is_some_and(|node| {
+        let servers = node.settings.get("mail_servers");
+        servers
+            .and_then(toml::Value::as_array)
+            .is_some_and(|servers| !servers.is_empty())
+    });
+    let (taken, forwarded) = if balances {
+        (
+            "        meta mark { 0x10, 0x11 } accept comment \"mail, to LVS\"\n",
+            "        ct state established,related accept\n        meta mark { 0x10, 0x12, 0x13 } accept comment \"mail, by LVS\"\n",
+        )
+    } else {
+        ("", "")
+    };
     let text = format!(
         "#!/usr/sbin/nft -f
 flush ruleset
@@ -33,11 +48,11 @@ table inet rackwright {{
         meta l4proto {{ 1, 58 }} accept comment \"ICMP\"
         udp sport 67 udp dport 68 accept comment \"DHCP answers\"
         udp sport 547 udp dport 546 accept comment \"DHCPv6 answers\"
-{rules}    }}
+{taken}{rules}    }}
 
     chain forward {{
         type filter hook forward priority filter; policy drop;
-    }}
+{forwarded}    }}
 }}
 "
     );

@@ -46,6 +46,9 @@ pub struct Status {
     pub services: Vec<Unit>,
     /// Health checks.
     pub checks: Vec<CheckResult>,
+    /// How far the role's services are; none before the first round.
+    #[serde(default)]
+    pub service: Option<service::serve::Report>,
     /// Files of `/state/etc` that lie over rendered ones.
     pub own_files: Vec<String>,
     /// Names of the secrets that were delivered; never what they are.
@@ -131,7 +134,10 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
         fail("install", reason);
     }
     let state = install_state(system, mode);
-    let (services, wanted) = match (&roles, &facts) {
+    let report = (mode == Mode::Run)
+        .then(|| service::serve::read(system))
+        .flatten();
+    let (services, mut wanted) = match (&roles, &facts) {
         (Ok(roles), Some(facts)) => wanted(roles, &facts.root.role),
         (Err(error), _) => {
             fail("roles", error.clone());
@@ -139,6 +145,11 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
         }
         (Ok(_), None) => (Vec::new(), Vec::new()),
     };
+    let listeners = report.iter().flat_map(|report| &report.listens);
+    wanted.extend(listeners.map(|port| HealthCheck::Listen {
+        protocol: "tcp".to_owned(),
+        port: *port,
+    }));
     if mode == Mode::Run && !matches!(state.as_str(), "unproven" | "installed") {
         fail("state", format!("the install state is `{state}`"));
     }
@@ -147,6 +158,7 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
     // In the live system the role does not run: its checks would only hide the reason.
     if mode == Mode::Run {
         checks.extend(health::evaluate(&wanted, &seen));
+        checks.extend(report.iter().flat_map(role));
     }
     Status {
         node: node_name(system).or_else(|| rendered_name(system, mode)),
@@ -171,11 +183,48 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
             .filter(|unit| services.contains(&unit.unit))
             .collect(),
         checks,
+        service: report,
         secrets: secrets::delivered(system),
         own_files: read(system, prepare::OWN_FILES)
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or_default(),
     }
+}
+
+/// The role's services and the age of the copies. What waits for another machine is no fault of this one: the boot and the
+/// install are good without it.
+fn role(report: &service::serve::Report) -> Vec<CheckResult> {
+    use service::serve::State;
+    let result = match report.state {
+        State::Idle => return Vec::new(),
+        State::Ready => Verdict::Pass,
+        State::Waits => Verdict::Warn,
+        State::Refused | State::Failed => Verdict::Fail,
+    };
+    let mut checks = vec![CheckResult {
+        name: "role".to_owned(),
+        result,
+        detail: report.detail.clone(),
+    }];
+    if let Some(copy) = &report.replication {
+        let age = copy.age.map_or_else(
+            || "there is no copy".to_owned(),
+            |age| format!("{age} s old"),
+        );
+        checks.push(CheckResult {
+            name: "replication".to_owned(),
+            result: if copy.good {
+                Verdict::Pass
+            } else {
+                Verdict::Warn
+            },
+            detail: format!(
+                "{age}, planned every {} s: a takeover now loses that much",
+                copy.interval
+            ),
+        });
+    }
+    checks
 }
 
 fn read(system: &dyn System, path: &str) -> Option<String> {

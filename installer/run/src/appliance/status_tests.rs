@@ -117,6 +117,7 @@ fn a_machine_with_a_degraded_mirror() {
             "own_files",
             "pools",
             "role",
+            "service",
             "secrets",
             "services",
             "slot",

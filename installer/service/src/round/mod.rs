@@ -1,0 +1,4 @@
+//! Rounds of the roles: effects by [`system::System`], decisions by the modules beside it.
+
+pub mod mail;
+pub mod storage;

@@ -1,0 +1,404 @@
+//! Mail on whole machines: a standalone server takes and gives mail; storage and backup export, replicate and change places,
+//! and a mail server mounts what they export; two balancers hold one address between them.
+//!
+//! Machines have their first port on QEMU's own network, where the test comes in, and the others on a switch of this process.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use roles::NodeFile;
+use roles::node::Host;
+use toml::{Table, Value};
+
+use super::machines::{Test, UEFI_USB, finish};
+use crate::images::Image;
+use crate::machine::{Boot, Network as Plug, Nic, NicModel, Running, Shell};
+use crate::machines;
+use crate::scenario::Site;
+use crate::switch::{Port, Switch};
+
+pub(super) fn tests() -> Vec<Test> {
+    let test = |name, role, run| Test { name, role, run };
+    vec![
+        test("cluster::mail-standalone", "standalone", standalone),
+        test("cluster::mail-storage", "storage", storage),
+        test("cluster::mail-front", "lb", front),
+    ]
+}
+
+/// Under emulation a daemon may take minutes to come up.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// What the compiler would have sealed for the machine.
+const SECRET: &str = "abcdefghijkmnpqrstuvwxyz23456789";
+
+/// An installed machine that runs.
+struct Server {
+    // Order of the fields is the order in which they are dropped.
+    running: Running,
+    site: Site,
+}
+
+impl Server {
+    /// Installs it with these settings; its ports but the first are plugged in `VLAN` order of its networks.
+    fn install(
+        role: &str,
+        image: &Image,
+        number: u8,
+        switch: &Switch,
+        edit: impl FnOnce(&mut NodeFile),
+    ) -> anyhow::Result<Self> {
+        let name = format!("{role}{number}");
+        let wires = machines::networks(role)
+            .iter()
+            .skip(1)
+            .map(|network| switch.address(&format!("{name}-{network}")))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut site = Site::new(
+            role,
+            image,
+            UEFI_USB,
+            |builder| {
+                let builder = builder.keep_first_nic();
+                wires
+                    .iter()
+                    .enumerate()
+                    .fold(builder, |builder, (index, port)| {
+                        builder.nic(Nic {
+                            mac: mac(number, index + 1),
+                            model: NicModel::Virtio,
+                            network: Plug::Switch { port: *port },
+                        })
+                    })
+            },
+            |file| {
+                file.node.clone_from(&name);
+                for (index, network) in file.networks.iter_mut().enumerate().skip(1) {
+                    network.mac = Some(mac(number, index));
+                    network.addresses = vec![format!("{}/24", address(&network.name, number))];
+                }
+                edit(file);
+            },
+        )?;
+        finish(&mut site).with_context(|| format!("`{name}`"))?;
+        let (running, _) = site.start(&Boot::default(), &mut |_| {})?;
+        let server = Self { running, site };
+        server.run("sudo install -d -m 700 /run/rackwright/secrets")?;
+        for purpose in ["database-app", "storage-replication"] {
+            server.run(&format!("printf %s {SECRET} | sudo install -m 600 /dev/stdin /run/rackwright/secrets/{purpose}"))?;
+        }
+        Ok(server)
+    }
+
+    fn shell(&self) -> &Shell {
+        &self.site.shell
+    }
+
+    /// Runs a command, which must end well.
+    fn run(&self, command: &str) -> anyhow::Result<String> {
+        let answer = self.shell().run(command, PATIENCE)?;
+        ensure!(
+            answer.status == 0,
+            "`{}`: `{command}` ended with {}\n{}{}",
+            self.site.node.node,
+            answer.status,
+            answer.stdout,
+            answer.stderr
+        );
+        Ok(answer.stdout)
+    }
+
+    /// Runs a command until it ends well. On failure says what the role itself says, which is the shortest way to the cause.
+    fn wait(&self, what: &str, command: &str) -> anyhow::Result<String> {
+        let start = Instant::now();
+        loop {
+            let answer = self.shell().run(command, PATIENCE)?;
+            if answer.status == 0 {
+                println_time(&self.site.node.node, what, start.elapsed());
+                return Ok(answer.stdout);
+            }
+            if start.elapsed() > PATIENCE {
+                let said = self.shell().run("cat /run/rackwright/service.json; echo; sudo journalctl -q -n 15 --no-pager -o cat -p warning", PATIENCE)?;
+                bail!(
+                    "`{}`: not {what} after {PATIENCE:?}: `{command}` ended with {}\n{}{}\n{}",
+                    self.site.node.node,
+                    answer.status,
+                    answer.stdout,
+                    answer.stderr,
+                    said.stdout
+                );
+            }
+            std::thread::sleep(Duration::from_secs(3));
+        }
+    }
+}
+
+/// For the log of the test run; nothing is left to tell it to if even standard error is gone.
+fn println_time(node: &str, what: &str, time: Duration) {
+    use std::io::Write as _;
+    let _gone = writeln!(
+        std::io::stderr(),
+        "    {node}: {what} after {:.0} s",
+        time.as_secs_f64()
+    );
+}
+
+fn mac(machine: u8, port: usize) -> String {
+    format!("52:54:00:c1:{machine:02x}:{port:02x}")
+}
+
+fn address(network: &str, machine: u8) -> String {
+    let net = match network {
+        "public" => 20,
+        "cluster" => 30,
+        _ => 40,
+    };
+    format!("10.77.{net}.{}", 10 + machine)
+}
+
+/// One VLAN for each network, access ports.
+fn switch(machines: &[(&str, u8)]) -> anyhow::Result<Switch> {
+    let ports = machines.iter().flat_map(|(role, number)| {
+        machines::networks(role).iter().skip(1).map(move |network| {
+            let vlan = match *network {
+                "public" => 20,
+                "cluster" => 30,
+                _ => 40,
+            };
+            Port::named(&format!("{role}{number}-{network}")).untagged(vlan)
+        })
+    });
+    Switch::start("sw1", ports.collect())
+}
+
+fn put(file: &mut NodeFile, key: &str, value: impl Into<Value>) {
+    file.settings.insert(key.to_owned(), value.into());
+}
+
+fn peer(name: &str, address: String) -> Value {
+    Value::Table(Table::from_iter([
+        ("name".to_owned(), name.into()),
+        ("address".to_owned(), address.into()),
+    ]))
+}
+
+/// Images of other roles lie beside the first one: `DIR/ROLE/VERSION`.
+fn beside(image: &Image, own: &str, role: &str) -> Image {
+    let other = |path: &camino::Utf8PathBuf| {
+        path.as_str()
+            .replace(&format!("/{own}/"), &format!("/{role}/"))
+            .replace(&format!("-{own}-"), &format!("-{role}-"))
+            .into()
+    };
+    Image {
+        folder: other(&image.folder),
+        iso: other(&image.iso),
+        kernel: other(&image.kernel),
+        initrd: other(&image.initrd),
+        root: other(&image.root),
+    }
+}
+
+/// (d) Mail in, and out again by IMAP, on one machine.
+fn standalone(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let switch = switch(&[("standalone", 1)])?;
+    let server = Server::install(test.role, image, 1, &switch, |file| {
+        put(file, "mail_hostname", "mail.example.org")
+    })?;
+    server.wait("serves mail", "rackwright-installer probe mail 127.0.0.1")?;
+    let users = "INSERT INTO domains VALUES ('example.org'); INSERT INTO users VALUES ('anna@example.org', '{PLAIN}right', TRUE)";
+    server.run(&format!(
+        "sudo mariadb --protocol=socket mail -e \"{users}\""
+    ))?;
+    // A message by the local client, and by the way that every other server takes.
+    server.run(
+        "printf 'Subject: one\\n\\nhello\\n' | sudo sendmail -f a@example.org anna@example.org",
+    )?;
+    let fetch = "printf 'a LOGIN anna@example.org right\\r\\nb SELECT INBOX\\r\\nc FETCH 1 BODY[]\\r\\nd LOGOUT\\r\\n' | curl -s --max-time 20 telnet://127.0.0.1:143";
+    server.wait(
+        "has the message",
+        &format!("{fetch} | grep -q 'Subject: one'"),
+    )?;
+    let refused = server.run("printf 'EHLO a\\r\\nMAIL FROM:<a@example.net>\\r\\nRCPT TO:<b@example.com>\\r\\nQUIT\\r\\n' | curl -s --max-time 20 --interface public0 telnet://$(hostname -I | tr ' ' '\\n' | grep 10.77.20 | head -1):25 || true")?;
+    ensure!(
+        !refused.contains("250 2.1.5"),
+        "mail to others was taken: {refused}"
+    );
+    server.wait("is healthy", "rackwright-installer status > /dev/null")?;
+    Ok(())
+}
+
+/// (b) Export, mount, replication with its age, takeover and the way back.
+fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let switch = switch(&[("storage", 1), ("backup", 2), ("production", 3)])?;
+    let vip = "10.77.40.9".to_owned();
+    let hosts = vec![Host {
+        name: "storage-vip".to_owned(),
+        role: None,
+        addresses: [("storage".to_owned(), vip.clone())].into(),
+    }];
+    let common = |file: &mut NodeFile| {
+        file.hosts.clone_from(&hosts);
+        put(file, "replication_engine", "syncoid");
+        put(file, "replication_interval", 30);
+    };
+    let store = Server::install("storage", image, 1, &switch, |file| {
+        common(file);
+        put(file, "replication_role", "source");
+        put(
+            file,
+            "replication_sinks",
+            vec![peer("backup2", address("storage", 2))],
+        );
+    })?;
+    let copy = Server::install(
+        "backup",
+        &beside(image, test.role, "backup"),
+        2,
+        &switch,
+        |file| {
+            common(file);
+            put(file, "replication_role", "sink");
+            put(
+                file,
+                "replication_source",
+                peer("storage1", address("storage", 1)),
+            );
+        },
+    )?;
+    store.wait("exports", "sudo rackwright-installer storage status")?;
+    let mail = Server::install(
+        "production",
+        &beside(image, test.role, "production"),
+        3,
+        &switch,
+        |file| {
+            put(file, "mail_source", format!("{vip}:/"));
+            put(file, "mail_mount", "/var/srv/mail");
+            put(
+                file,
+                "mount_options",
+                "vers=4.2,proto=tcp,hard,timeo=600,noatime,lookupcache=positive",
+            );
+            put(file, "database_address", address("cluster", 9));
+        },
+    )?;
+    mail.wait("has the store", "test -e /var/srv/mail/.rackwright-store")?;
+    mail.run("echo one | sudo tee /var/srv/mail/mail/one > /dev/null && sync")?;
+    copy.wait(
+        "has a fresh copy",
+        "sudo rackwright-installer storage status",
+    )?;
+    let age = copy
+        .run("rackwright-installer --json status | grep -A6 '\"replication\"' | grep '\"age\"'")?;
+    ensure!(age.contains("age"), "status says no age: {age}");
+    let refusal = copy.shell().run(
+        "sudo rackwright-installer storage promote --fenced",
+        PATIENCE,
+    )?;
+    ensure!(
+        refusal.status != 0
+            && refusal
+                .stderr
+                .contains("exports the mail store at this moment"),
+        "promoted beside a live owner: {}{}",
+        refusal.stdout,
+        refusal.stderr
+    );
+    copy.wait("has what was written", "sudo zfs list -H -t snapshot -o name -r tank/received/mail-root | grep -c rackwright- | grep -qv '^[01]$'")?;
+
+    // The owner loses its power.
+    let Server {
+        running: mut power,
+        site: old,
+    } = store;
+    power.kill();
+    drop(power);
+    let start = Instant::now();
+    copy.run("sudo rackwright-installer storage promote --fenced --accept-loss 600")?;
+    copy.wait("exports", "sudo rackwright-installer storage status")?;
+    mail.wait(
+        "reads through the takeover",
+        "timeout 120 cat /var/srv/mail/mail/one",
+    )?;
+    println_time("production3", "reads again", start.elapsed());
+    mail.run("echo two | sudo tee /var/srv/mail/mail/two > /dev/null")?;
+
+    // It comes back, and does not export what is old.
+    let mut old = old;
+    let (running, _) = old.start(&Boot::default(), &mut |_| {})?;
+    let store = Server { running, site: old };
+    store.run(&format!("sudo install -d -m 700 /run/rackwright/secrets && printf %s {SECRET} | sudo install -m 600 /dev/stdin /run/rackwright/secrets/storage-replication"))?;
+    store.wait(
+        "refuses",
+        "grep -q 'knows epoch 2' /run/rackwright/service.json",
+    )?;
+    store.run("sudo rackwright-installer storage demote")?;
+    store.wait("receives", "sudo rackwright-installer storage status")?;
+    store.run("sudo zfs list -H -o name tank/lost-1")?;
+    Ok(())
+}
+
+/// (c) One holder of the mail address, also after a balancer was killed without a word.
+fn front(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let switch = switch(&[("lb", 1), ("lb", 2)])?;
+    const VIP: &str = "10.77.20.9";
+    let balancer = |number: u8| {
+        Server::install(test.role, image, number, &switch, |file| {
+            let other = 3 - number;
+            let vip = Table::from_iter([
+                ("name".to_owned(), Value::from("mail")),
+                ("network".to_owned(), "public".into()),
+                ("address".to_owned(), format!("{VIP}/24").into()),
+                ("router_id".to_owned(), 51.into()),
+                ("priority".to_owned(), (160 - 10 * i64::from(number)).into()),
+                ("source".to_owned(), address("public", number).into()),
+                (
+                    "peers".to_owned(),
+                    vec![Value::from(address("public", other))].into(),
+                ),
+            ]);
+            put(file, "vips", vec![Value::Table(vip)]);
+            let server = |number: u8, master: bool| {
+                Value::Table(Table::from_iter([
+                    (
+                        "name".to_owned(),
+                        Value::from(format!("production{number}")),
+                    ),
+                    ("address".to_owned(), address("public", number).into()),
+                    ("id".to_owned(), format!("a{number}").into()),
+                    ("master".to_owned(), master.into()),
+                ]))
+            };
+            put(
+                file,
+                "mail_servers",
+                vec![server(3, true), server(4, false)],
+            );
+        })
+    };
+    let both = [balancer(1)?, balancer(2)?];
+    let holds = format!("ip -4 address show dev public0 | grep -q ' {VIP}/'");
+    let holders = || -> anyhow::Result<usize> {
+        let mut count = 0;
+        for server in &both {
+            count += usize::from(server.shell().run(&holds, PATIENCE)?.status == 0);
+        }
+        Ok(count)
+    };
+    let end = Instant::now() + PATIENCE;
+    while holders()? != 1 {
+        ensure!(Instant::now() < end, "{} machines hold {VIP}", holders()?);
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    for server in &both {
+        server.wait("knows the service", "sudo ipvsadm -Ln | grep -q 'FWM  16'")?;
+        server.run("sudo nft list table ip rackwright_mail | grep -q notrack")?;
+    }
+    let first = usize::from(both[0].shell().run(&holds, PATIENCE)?.status != 0);
+    // Killed: its unit removes the address, the other one takes it.
+    both[first].run("sudo systemctl mask --runtime keepalived.service; sudo systemctl kill --signal=KILL --kill-whom=all keepalived.service")?;
+    both[1 - first].wait("has taken over", &holds)?;
+    both[first].wait("has no stale address", &format!("! {{ {holds}; }}"))?;
+    ensure!(holders()? == 1, "two hold {VIP}");
+    Ok(())
+}
