@@ -50,6 +50,16 @@ pub enum Task {
     Repair(Repair),
     /// Show or set up this machine's management controller
     Bmc(Bmc),
+    /// The Galera cluster of this member; end a full outage
+    Galera(GaleraOptions),
+    /// The pair of this database server: who takes writes
+    Database(DatabaseOptions),
+    /// Bring this machine into its cluster (a service)
+    #[command(hide = true)]
+    Join,
+    /// Answer on port 9200 how this database is (a service)
+    #[command(hide = true)]
+    HealthEndpoint,
     /// Show how this machine is; exit code 0 if healthy
     Status,
     /// Wait for health after a boot and prove the install (a service)
@@ -64,6 +74,77 @@ pub enum Task {
     /// Write completions and manual pages
     #[command(hide = true)]
     Generate(Generate),
+}
+
+/// Options of `galera`.
+#[derive(Debug, Args)]
+pub struct GaleraOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: GaleraTask,
+}
+
+/// What to do with a Galera cluster.
+#[derive(Debug, Subcommand)]
+pub enum GaleraTask {
+    /// Show all members; exit code 0 if all serve
+    Status,
+    /// One step to end a full outage that does not end by itself; says where to
+    /// go on. Exit code 0 when it is over
+    Recover(GaleraRecover),
+}
+
+/// Options of `galera recover`.
+#[derive(Debug, Args)]
+pub struct GaleraRecover {
+    /// Members that are lost for good and switched off; what only they have is
+    /// lost
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub lost: Vec<String>,
+    /// All members were started a minute ago, and it did not help
+    #[arg(long)]
+    pub waited: bool,
+}
+
+/// Options of `database`.
+#[derive(Debug, Args)]
+pub struct DatabaseOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: DatabaseTask,
+}
+
+/// What to do with a pair of database servers.
+#[derive(Debug, Subcommand)]
+pub enum DatabaseTask {
+    /// Show both servers; exit code 0 if both serve
+    Status,
+    /// Make this server the one that takes writes
+    Promote(DatabasePromote),
+    /// Take no more writes, before the other one is promoted
+    Demote,
+    /// After `demote`: follow the server that was promoted
+    Follow,
+    /// Say that nobody took over while this server was off, when the other one
+    /// cannot be asked; holds until the next boot
+    Confirm,
+    /// Put this server's data aside and take those of the other one
+    Reseed(DatabaseReseed),
+}
+
+/// Options of `database promote`.
+#[derive(Debug, Args)]
+pub struct DatabasePromote {
+    /// The other server is off: you have seen it
+    #[arg(long)]
+    pub fenced: bool,
+}
+
+/// Options of `database reseed`.
+#[derive(Debug, Args)]
+pub struct DatabaseReseed {
+    /// Name of this machine, typed
+    pub node: String,
 }
 
 /// Options of `inventory`.

@@ -3,6 +3,7 @@
 mod apply;
 mod arguments;
 mod bmc;
+mod cluster;
 mod decommission;
 mod findings;
 mod generate;
@@ -54,6 +55,10 @@ fn main() -> ExitCode {
         Task::Decommission(options) => decommission::run(&Live, &options, json),
         Task::Preflight(options) => preflight::run(&Live, &Live, &options, json),
         Task::Unlock(options) => unlock::run(&Live, &options),
+        Task::Galera(options) => cluster::galera(&Live, &options.task, json),
+        Task::Database(options) => cluster::database(&Live, &options.task, json),
+        Task::Join => cluster::join(&Live),
+        Task::HealthEndpoint => cluster::health_endpoint(&Live),
         Task::Status => status(json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {

@@ -42,9 +42,86 @@ pub struct Role {
     /// Health checks of the running appliance.
     #[serde(default)]
     pub health: Vec<HealthCheck>,
+    /// How a machine of this role becomes part of its cluster, in this order.
+    #[serde(default)]
+    pub join: Vec<JoinStep>,
     /// Defaults handed to templates as `settings`; the node file's `[settings]` goes over them.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
+}
+
+impl Role {
+    /// Settings of a machine: the role's defaults, and over them what the node file says, key by key.
+    #[must_use]
+    pub fn settings_of(&self, node: &crate::NodeFile) -> BTreeMap<String, toml::Value> {
+        let mut settings = self.settings.clone();
+        settings.extend(node.settings.clone());
+        settings
+    }
+}
+
+/// One step of a join. It is asked again and again until it is done, so that the order in which machines start does not
+/// matter; each step may be asked again after it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinStep {
+    /// Name in journal and messages, once in a role.
+    pub id: String,
+    /// What it does.
+    #[serde(flatten)]
+    pub does: JoinAction,
+    /// Seconds after which it says that it is late; it goes on all the same, unless it is optional.
+    #[serde(default = "patience")]
+    pub deadline: u64,
+    /// When it is late, the join goes on without it and says so.
+    #[serde(default)]
+    pub optional: bool,
+    /// Seconds for which it must hold without a break before it counts as done.
+    #[serde(default)]
+    pub hold: u64,
+}
+
+fn patience() -> u64 {
+    600
+}
+
+/// What a step of a join does. Everything but the last few kinds only looks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum JoinAction {
+    /// These secrets were delivered.
+    Secrets {
+        /// Purposes.
+        names: Vec<String>,
+    },
+    /// The first address of this network is on an interface that has a carrier.
+    Network {
+        /// Name.
+        name: String,
+    },
+    /// chrony has synchronised the clock; nothing to do where the node file names no time server.
+    Clock,
+    /// Path is a mount point.
+    Mount {
+        /// Mount point.
+        path: String,
+    },
+    /// This command ends well: a daemon's own parser reads its rendered file.
+    Check {
+        /// Program and arguments; no shell.
+        command: Vec<String>,
+    },
+    /// Becomes a member of the Galera cluster, or makes it.
+    Galera,
+    /// Becomes the primary or a replica of a pair, or a single server.
+    Database,
+    /// Databases and accounts, made by the one that may write.
+    Accounts,
+    /// What this machine writes, another one has read; it counts the time of `hold`.
+    Seen,
+    /// Balancer in front of the databases.
+    Balancer,
+    /// Arbitrator of the Galera cluster, where the plan puts it here.
+    Arbitrator,
 }
 
 /// Which units run.

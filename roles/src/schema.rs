@@ -155,6 +155,7 @@ pub(crate) const ROLE: &[Field] = &[
     optional("ports", Shape::List(&Shape::Table(PORT))),
     optional("templates", Shape::List(&Shape::Table(TEMPLATE))),
     optional("health", Shape::List(&HEALTH)),
+    optional("join", Shape::List(&JOIN)),
     optional("settings", Shape::Anything),
 ];
 
@@ -203,6 +204,42 @@ const HEALTH: Shape = Shape::Tagged(
             ],
         ),
         ("module", &[required("name", Shape::Text)]),
+    ],
+);
+
+const ID: Field = required("id", Shape::Text);
+// A day: whatever takes longer is not a matter of waiting.
+const DEADLINE: Field = optional("deadline", Shape::Integer(1, 86_400));
+const OPTIONAL: Field = optional("optional", Shape::Flag);
+const HOLD: Field = optional("hold", Shape::Integer(0, 3_600));
+const PLAIN: &[Field] = &[ID, DEADLINE, OPTIONAL, HOLD];
+
+const JOIN: Shape = Shape::Tagged(
+    "kind",
+    &[
+        (
+            "secrets",
+            &[ID, DEADLINE, OPTIONAL, HOLD, required("names", TEXTS)],
+        ),
+        (
+            "network",
+            &[ID, DEADLINE, OPTIONAL, HOLD, required("name", Shape::Text)],
+        ),
+        ("clock", PLAIN),
+        (
+            "mount",
+            &[ID, DEADLINE, OPTIONAL, HOLD, required("path", Shape::Text)],
+        ),
+        (
+            "check",
+            &[ID, DEADLINE, OPTIONAL, HOLD, required("command", TEXTS)],
+        ),
+        ("galera", PLAIN),
+        ("database", PLAIN),
+        ("accounts", PLAIN),
+        ("seen", PLAIN),
+        ("balancer", PLAIN),
+        ("arbitrator", PLAIN),
     ],
 );
 

@@ -54,7 +54,7 @@ pub enum ClaimError {
 }
 
 /// The store of claims.
-pub trait Claims {
+pub trait Claims: Sync {
     /// The one right to bootstrap `cluster`, as compare-and-set.
     fn take_bootstrap(&self, cluster: &str, node: &str) -> Result<Bootstrap, ClaimError>;
     /// Spends the right for good, with the UUID of the cluster that was made.

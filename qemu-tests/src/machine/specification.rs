@@ -126,6 +126,13 @@ impl Builder {
         self
     }
 
+    /// Takes all network ports out but the first, by which the test comes in.
+    #[must_use]
+    pub fn keep_first_nic(mut self) -> Self {
+        self.specification.nics.truncate(1);
+        self
+    }
+
     /// Adds a network port.
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {

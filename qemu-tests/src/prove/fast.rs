@@ -55,6 +55,23 @@ pub(super) fn tests() -> Vec<Test> {
             },
         },
         Test {
+            name: "galera",
+            run: || {
+                let folder = super::daemons::databases(&cache()?)?;
+                let words = [
+                    "test",
+                    "--package",
+                    "rackwright-installer",
+                    "--test",
+                    "cluster",
+                    "--",
+                    "--ignored",
+                ];
+                cargo_with(&words, &[("RACKWRIGHT_DATABASES", folder.as_str())])
+                    .map(|text| passed(&text))
+            },
+        },
+        Test {
             name: "daemons",
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;

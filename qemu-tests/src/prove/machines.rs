@@ -124,6 +124,7 @@ pub(super) fn tests() -> Vec<Test> {
             pxe(test.role, image)
         }),
     ];
+    tests.extend(super::cluster_database::tests());
     tests.extend(super::compiled::tests());
     tests.extend(super::disks::tests());
     tests.extend(super::interactive::tests());

@@ -1,5 +1,6 @@
 //! `cargo prove`: everything that is tested, one line for each test, a summary in cargo's form.
 
+mod cluster_database;
 mod compiled;
 mod daemons;
 mod disks;

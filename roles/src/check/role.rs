@@ -2,7 +2,7 @@
 
 use crate::{
     Common, Role,
-    role::{HealthCheck, Port, Services, Template},
+    role::{HealthCheck, JoinAction, JoinStep, Port, Services, Template},
 };
 
 use super::{Checker, check_format, disks, is_label, is_network_name, is_plain_path};
@@ -35,6 +35,7 @@ pub(crate) fn check_role(role: &Role, templates: &[&str], checker: &mut Checker<
             );
         }
     }
+    check_join(&role.join, checker);
     check_shared(
         &role.services,
         &role.ports,
@@ -43,6 +44,39 @@ pub(crate) fn check_role(role: &Role, templates: &[&str], checker: &mut Checker<
         templates,
         checker,
     );
+}
+
+/// A step's name stands in the journal: two steps of one name could not be told apart there.
+fn check_join(steps: &[JoinStep], checker: &mut Checker<'_, '_>) {
+    for (index, step) in steps.iter().enumerate() {
+        if !is_label(&step.id) {
+            checker.bad(
+                &format!("join.{index}.id"),
+                format!("`{}` cannot be the name of a step", step.id),
+            );
+        }
+        if steps[..index].iter().any(|other| other.id == step.id) {
+            checker.conflict(
+                &format!("join.{index}.id"),
+                format!("a second step `{}`", step.id),
+            );
+        }
+        match &step.does {
+            JoinAction::Mount { path } if !is_plain_path(path) => {
+                checker.bad(
+                    &format!("join.{index}.path"),
+                    format!("`{path}` is not a plain absolute path"),
+                );
+            }
+            JoinAction::Check { command } if command.is_empty() => {
+                checker.bad(
+                    &format!("join.{index}.command"),
+                    "a check needs a command".to_owned(),
+                );
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Checks the common part; `templates` are the files it has.

@@ -29,8 +29,8 @@ pub enum Peer {
 /// What the store of claims says of the right to bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Right {
-    /// No control node answers.
-    Unknown,
+    /// Who would know does not answer; the text says who.
+    Unknown(String),
     /// Nobody has it.
     Free,
     /// This node has it, unspent.
@@ -136,8 +136,8 @@ pub fn decide(first: bool, data: &Data, peers: &[Peer], right: &Right) -> Decisi
             Decision::Refuse(Refusal::DataBeforeCluster(found.clone()))
         }
         // Own data: a normal start, by which `pc.recovery` also ends a full outage. Control may be down. An interrupted bootstrap goes on here.
-        (Data::Of(_), Right::Unknown | Right::Mine | Right::Spent(_)) => Decision::Join,
-        (Data::New, Right::Unknown) => Decision::Wait("a control node to answer".into()),
+        (Data::Of(_), Right::Unknown(_) | Right::Mine | Right::Spent(_)) => Decision::Join,
+        (Data::New, Right::Unknown(who)) => Decision::Wait(format!("{who} to answer")),
         (Data::New, Right::Spent(_)) if primaries.is_empty() => {
             Decision::Wait("a member of the Primary component".into())
         }
@@ -223,12 +223,12 @@ mod tests {
                 "wait: `db2` to make the cluster",
             ),
             (
-                "no control",
+                "nobody knows",
                 true,
                 Data::New,
                 quiet.clone(),
-                Right::Unknown,
-                "wait: a control node to answer",
+                Right::Unknown("`db2`".into()),
+                "wait: `db2` to answer",
             ),
             (
                 "peer answers",
@@ -264,11 +264,11 @@ mod tests {
             ),
             ("full outage", true, of("a"), quiet.clone(), spent(), "join"),
             (
-                "full outage, no control",
+                "full outage, nobody answers",
                 false,
                 of("a"),
                 quiet.clone(),
-                Right::Unknown,
+                Right::Unknown("`db2`".into()),
                 "join",
             ),
             (
@@ -344,7 +344,7 @@ mod tests {
     }
     fn right() -> impl Strategy<Value = Right> {
         prop_oneof![
-            Just(Right::Unknown),
+            Just(Right::Unknown("`x`".into())),
             Just(Right::Free),
             Just(Right::Mine),
             Just(Right::Other("x".into())),

@@ -12,12 +12,26 @@ pub struct Status {
     pub state: u8,
     /// `wsrep_cluster_size`.
     pub size: usize,
+    /// `wsrep_cluster_weight`: the votes (`pc.weight`) of the component's members, the arbitrator's too.
+    pub votes: usize,
     /// `wsrep_reject_queries` is not `NONE`.
     pub rejects: bool,
     /// `read_only`.
     pub read_only: bool,
     /// `wsrep_desync`.
     pub desync: bool,
+    /// No other member is synced: then a donor is the writer, because mariabackup does not block it.
+    pub alone: bool,
+    /// An operator said that the others are lost and off, so this component serves without a majority.
+    pub accepted: bool,
+}
+
+impl Status {
+    /// The component has more than half of the planned votes.
+    #[must_use]
+    pub fn is_majority(&self, voters: usize) -> bool {
+        self.votes.saturating_mul(2) > voters
+    }
 }
 
 /// What is asked for.
@@ -36,13 +50,13 @@ pub enum Use {
 
 /// Nothing where the node serves (200), else why not (503).
 pub fn why_not(status: &Status, voters: usize, usage: Use) -> Option<String> {
-    let donor = usage == Use::Reader { donor: true };
+    let donor = usage == Use::Reader { donor: true } || status.alone;
     if !status.primary {
         Some("not in the Primary component".into())
-    } else if status.size.saturating_mul(2) <= voters {
+    } else if !status.accepted && !status.is_majority(voters) {
         Some(format!(
             "component of {} is no majority of {voters} planned voters",
-            status.size
+            status.votes
         ))
     } else if !status.ready {
         Some("not ready".into())
@@ -70,9 +84,12 @@ mod tests {
             ready: true,
             state: 4,
             size: 3,
+            votes: 3,
             rejects: false,
             read_only: false,
             desync: false,
+            alone: false,
+            accepted: false,
         };
         let any = Use::Reader { donor: true };
         let cases = [
@@ -80,6 +97,7 @@ mod tests {
             (
                 Status {
                     size: 2,
+                    votes: 2,
                     ..good.clone()
                 },
                 Use::Writer,
@@ -88,10 +106,40 @@ mod tests {
             (
                 Status {
                     size: 1,
+                    votes: 1,
                     ..good.clone()
                 },
                 Use::Member,
                 "component of 1 is no majority of 3 planned voters",
+            ),
+            // One member with two votes of three decides.
+            (
+                Status {
+                    size: 1,
+                    votes: 2,
+                    ..good.clone()
+                },
+                Use::Member,
+                "",
+            ),
+            (
+                Status {
+                    size: 1,
+                    votes: 1,
+                    accepted: true,
+                    ..good.clone()
+                },
+                Use::Writer,
+                "",
+            ),
+            (
+                Status {
+                    primary: false,
+                    accepted: true,
+                    ..good.clone()
+                },
+                Use::Member,
+                "not in the Primary component",
             ),
             (
                 Status {
@@ -131,6 +179,24 @@ mod tests {
                     ..good.clone()
                 },
                 any,
+                "state 1 is not synced",
+            ),
+            (
+                Status {
+                    state: 2,
+                    alone: true,
+                    ..good.clone()
+                },
+                Use::Writer,
+                "",
+            ),
+            (
+                Status {
+                    state: 1,
+                    alone: true,
+                    ..good.clone()
+                },
+                Use::Writer,
                 "state 1 is not synced",
             ),
             (
@@ -178,22 +244,25 @@ mod tests {
     #[test]
     fn two_parts_never_serve_at_once() {
         for voters in 1..10_usize {
-            for size in 1..voters {
-                let serves = |size| {
+            for votes in 1..voters {
+                let serves = |votes| {
                     let status = Status {
                         primary: true,
                         ready: true,
                         state: 4,
-                        size,
+                        size: 1,
+                        votes,
                         rejects: false,
                         read_only: false,
                         desync: false,
+                        alone: true,
+                        accepted: false,
                     };
                     why_not(&status, voters, Use::Writer).is_none()
                 };
                 assert!(
-                    !(serves(size) && serves(voters - size)),
-                    "{size} of {voters}"
+                    !(serves(votes) && serves(voters - votes)),
+                    "{votes} of {voters}"
                 );
             }
         }

@@ -2,4 +2,8 @@
 
 pub mod decide;
 pub mod health;
+pub mod join;
+pub mod operator;
 pub mod recover;
+pub mod right;
+pub mod state;

@@ -1,0 +1,113 @@
+//! The sockets of the health endpoint: one thread looks, one takes connections, one answers each.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    answer::answer,
+    sample::{Sample, take},
+};
+use crate::{context::Context, outside::PORT, settings};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at the peers.
+const PEERS: Duration = Duration::from_secs(2);
+/// Connections at a time; more are closed at once.
+const MOST: usize = 64;
+/// Bytes of a request that are read.
+const REQUEST: u64 = 2048;
+
+struct Shared {
+    last: Mutex<Option<(Instant, Sample)>>,
+    /// No other member is synced.
+    alone: Mutex<bool>,
+    open: AtomicUsize,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves for ever.
+///
+/// # Errors
+/// The port is taken.
+pub fn serve(context: &Context<'_>) -> std::io::Result<()> {
+    // Both families where there are two (net.ipv6.bindv6only is 0), else one.
+    let listener =
+        TcpListener::bind(("::", PORT)).or_else(|_| TcpListener::bind(("0.0.0.0", PORT)))?;
+    let shared = Shared {
+        last: Mutex::new(None),
+        alone: Mutex::new(false),
+        open: AtomicUsize::new(0),
+    };
+    let peers = settings::peers(context.node, &["galera"]);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                let alone = *lock(&shared.alone);
+                let sample = take(context, alone);
+                *lock(&shared.last) = Some((Instant::now(), sample));
+                thread::sleep(PAUSE);
+            }
+        });
+        if !peers.is_empty() {
+            scope.spawn(|| {
+                loop {
+                    let synced = peers
+                        .iter()
+                        .filter_map(|peer| context.outside.ask(&peer.address))
+                        .any(|told| told.primary && told.state == 4);
+                    *lock(&shared.alone) = !synced;
+                    thread::sleep(PEERS);
+                }
+            });
+        }
+        for stream in listener.incoming().flatten() {
+            if shared.open.fetch_add(1, Ordering::Relaxed) >= MOST {
+                shared.open.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            let shared = &shared;
+            scope.spawn(move || {
+                if let Err(error) = one(&stream, shared) {
+                    tracing::debug!(%error, "connection");
+                }
+                shared.open.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
+    Ok(())
+}
+
+fn one(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+    let mut reader = BufReader::new(stream.take(REQUEST));
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    // The rest of the request is read, so that closing does not reset the connection under the answer.
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let text = {
+        let last = lock(&shared.last);
+        let (age, sample) = match last.as_ref() {
+            Some((at, sample)) => (at.elapsed(), Some(sample)),
+            None => (Duration::ZERO, None),
+        };
+        answer(request.trim_end(), sample, age).text()
+    };
+    let mut stream = stream;
+    stream.write_all(text.as_bytes())
+}

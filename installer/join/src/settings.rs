@@ -1,0 +1,121 @@
+//! What role and node file say of databases, as types. The keys are those that `rackwright compile` writes.
+
+use std::collections::BTreeMap;
+
+use roles::{NodeFile, Role};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// Another machine, by name and address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Peer {
+    /// Host name.
+    pub name: String,
+    /// Address without prefix length.
+    pub address: String,
+}
+
+/// Settings of a Galera member.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Galera {
+    /// Name of the cluster.
+    pub cluster_name: String,
+    /// Addresses of all members, the arbitrator's too.
+    pub members: Vec<String>,
+    /// Votes of the plan; absent: one for each member.
+    pub voters: Option<usize>,
+    /// The one node that may make the cluster.
+    pub bootstrap: bool,
+}
+
+impl Galera {
+    /// Votes of the plan.
+    #[must_use]
+    pub fn votes(&self) -> usize {
+        self.voters.unwrap_or(self.members.len()).max(1)
+    }
+}
+
+/// Settings of a database server outside Galera.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Database {
+    /// `primary`, `replica` or `disaster-replica` on the first day; absent: a single server.
+    pub replication_role: Option<String>,
+    /// Address that a replica follows on the first day.
+    pub replication_source: Option<String>,
+    /// Virtual addresses that this machine may hold.
+    pub vips: Vec<Vip>,
+}
+
+/// A virtual address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Vip {
+    /// `database` is the one that moves with the primary.
+    pub name: String,
+    /// Network.
+    pub network: String,
+    /// With prefix length.
+    pub address: String,
+}
+
+/// Settings of a balancer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Balancer {
+    /// Databases in the order in which they become the writer.
+    pub databases: Vec<Peer>,
+    /// Address that programs use.
+    pub database_vip: Option<String>,
+    /// `haproxy`, `proxysql` or `maxscale`.
+    pub proxy: Option<String>,
+    /// All balancers of this place, this one too.
+    pub balancers: Vec<Peer>,
+    /// This machine is the cluster's arbitrator.
+    pub garbd: bool,
+}
+
+/// The settings of a machine as one of the types above.
+///
+/// # Errors
+/// A key has another type.
+pub fn of<T: DeserializeOwned>(role: &Role, node: &NodeFile) -> Result<T, String> {
+    let settings: BTreeMap<String, toml::Value> = role.settings_of(node);
+    toml::Value::Table(settings.into_iter().collect())
+        .try_into()
+        .map_err(|error: toml::de::Error| format!("the node file's settings: {}", error.message()))
+}
+
+/// Machines of these roles but this one, by name, with the address at which machines of the cluster speak to each other.
+#[must_use]
+pub fn peers(node: &NodeFile, roles: &[&str]) -> Vec<Peer> {
+    node.hosts
+        .iter()
+        .filter(|host| host.name != node.node)
+        .filter(|host| {
+            host.role
+                .as_deref()
+                .is_some_and(|role| roles.contains(&role))
+        })
+        .filter_map(|host| {
+            let address = ["cluster", "mgmt"]
+                .iter()
+                .find_map(|network| host.addresses.get(*network))?;
+            Some(Peer {
+                name: host.name.clone(),
+                address: address.clone(),
+            })
+        })
+        .collect()
+}
+
+/// This machine's own address on the network that [`peers`] use.
+#[must_use]
+pub fn own_address(node: &NodeFile) -> Option<String> {
+    ["cluster", "mgmt"].iter().find_map(|name| {
+        let network = node.networks.iter().find(|network| network.name == *name)?;
+        let (address, _) = network.addresses.first()?.split_once('/')?;
+        Some(address.to_owned())
+    })
+}

@@ -1,0 +1,141 @@
+//! SQL by the `mariadb` client over the server's own socket, as its `root` by unix_socket: no password is anywhere.
+
+use std::time::Duration;
+
+use system::{Command, CommandError, System};
+
+/// The server's socket (Debian's).
+pub const SOCKET: &str = "/run/mysqld/mysqld.sock";
+
+/// Runs statements; gives the rows of all of them, each as its columns. Statements go by standard input, so what stands in
+/// them is in no process list.
+///
+/// # Errors
+/// The client's words: no server, or a statement failed.
+pub fn run(
+    system: &dyn System,
+    statements: &str,
+    seconds: u64,
+) -> Result<Vec<Vec<String>>, String> {
+    client(system, &["--skip-column-names"], statements, seconds).map(|text| rows(&text))
+}
+
+/// Runs one statement that gives at most one row of many columns; gives name and value of each.
+///
+/// # Errors
+/// As [`run`].
+pub fn columns(system: &dyn System, statement: &str) -> Result<Vec<Vec<String>>, String> {
+    let text = client(system, &["--vertical"], statement, 3)?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(": "))
+        .map(|(name, value)| vec![name.to_owned(), value.to_owned()])
+        .collect())
+}
+
+fn client(
+    system: &dyn System,
+    options: &[&str],
+    statements: &str,
+    seconds: u64,
+) -> Result<String, String> {
+    let socket = format!("--socket={SOCKET}");
+    let command = Command::new("mariadb")
+        .args([
+            "--no-defaults",
+            "--protocol=socket",
+            &socket,
+            "--user=root",
+            "--batch",
+            "--connect-timeout=2",
+        ])
+        .args(options.iter().copied())
+        .input(statements)
+        .timeout(Duration::from_secs(seconds));
+    let output = system.run(&command).map_err(|error| words(&error))?;
+    Ok(output.stdout)
+}
+
+/// The last line of what a command said, without its command line.
+#[must_use]
+pub fn words(error: &CommandError) -> String {
+    match error {
+        CommandError::Failed { status, stderr, .. } => stderr
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .map_or_else(|| status.clone(), str::to_owned),
+        CommandError::Start { .. } => error.to_string(),
+    }
+}
+
+/// Rows of the client's batch form: a tab between columns, `\t`, `\n` and `\\` inside them.
+#[must_use]
+pub fn rows(text: &str) -> Vec<Vec<String>> {
+    let column = |text: &str| {
+        let mut plain = String::new();
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            plain.push(match character {
+                '\\' => match characters.next() {
+                    Some('t') => '\t',
+                    Some('n') => '\n',
+                    Some('0') => '\0',
+                    Some(other) => other,
+                    None => '\\',
+                },
+                other => other,
+            });
+        }
+        plain
+    };
+    text.lines()
+        .map(|line| line.split('\t').map(column).collect())
+        .collect()
+}
+
+/// The value beside a name in rows of two columns; names in any case.
+#[must_use]
+pub fn value<'a>(rows: &'a [Vec<String>], name: &str) -> Option<&'a str> {
+    rows.iter()
+        .find(|row| {
+            row.first()
+                .is_some_and(|first| first.eq_ignore_ascii_case(name))
+        })
+        .and_then(|row| row.get(1))
+        .map(String::as_str)
+}
+
+/// A text as an SQL literal.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_values() {
+        let rows = rows("wsrep_ready\tON\nText\ta\\tb\\\\c\\nd\n");
+        assert_eq!(value(&rows, "WSREP_READY"), Some("ON"));
+        assert_eq!(value(&rows, "text"), Some("a\tb\\c\nd"));
+        assert_eq!(value(&rows, "none"), None);
+    }
+
+    #[test]
+    fn literals_stay_inside_their_quotes() {
+        assert_eq!(literal("a'b\\"), "'a''b\\\\'");
+    }
+
+    #[test]
+    fn errors_are_the_clients_last_line() {
+        let failed = CommandError::Failed {
+            line: "mariadb".into(),
+            status: "exit code 1".into(),
+            stderr: "WARNING: x\nERROR 2002 (HY000): no socket\n".into(),
+        };
+        assert_eq!(words(&failed), "ERROR 2002 (HY000): no socket");
+    }
+}

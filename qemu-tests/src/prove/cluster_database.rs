@@ -1,0 +1,392 @@
+//! Databases on whole machines: three Galera members and a balancer, then a primary and its replica, all by node files that
+//! are compiled from one site file. The machines' first port leads to the host, the second one to a switch of this process.
+//!
+//! The same is done with the same programs in namespaces in three minutes (`prove --fast galera`); what only machines show is
+//! that systemd, firewall, data disks and secrets of an installed system let it happen.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use roles::compile::{Compiled, Seed};
+use roles::site::{init, model::Setup};
+
+use super::machines::{Test, UEFI_USB};
+use crate::images::{Image, workspace};
+use crate::machine::{Boot, Network as Plug, Nic, NicModel, Running, add_file};
+use crate::machines;
+use crate::scenario::Site;
+use crate::switch::{Port, Switch};
+
+pub(super) fn tests() -> Vec<Test> {
+    let test = |name, role, run| Test { name, role, run };
+    vec![
+        test("cluster::galera", "galera", galera),
+        test("cluster::database", "database", pair),
+    ]
+}
+
+/// Under emulation everything takes ten times as long.
+const PATIENCE: Duration = Duration::from_secs(1200);
+const VLAN: u16 = 30;
+const JOINED: &str = "grep -q 'all steps are done' /run/rackwright/join.json";
+
+/// What one site file gives for all machines.
+struct Plan {
+    all: Compiled,
+    seed: Seed,
+    names: Vec<(String, String)>,
+}
+
+impl Plan {
+    fn new(setup: Setup, users: u64) -> anyhow::Result<Self> {
+        let roles = roles::folder::read(&workspace().join("roles"))?;
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzN1nJZtnBZ0qk0nQ2fFvXKwUDL0IuPSN1CZ0O4pYkM a";
+        let text =
+            init(setup, users, "mail").replace("ssh_keys = []", &format!("ssh_keys = [\"{key}\"]"));
+        let (site, found) = roles::site::check("site.toml", &text, Some(&roles));
+        ensure!(!found.has_errors(), "{}", found.render(false));
+        let site = site.context("no site")?;
+        // Secrets of simulated machines.
+        let seed = Seed::new([7; 32]);
+        let all = roles::compile::compile(&site, &seed, Some(&roles), Some("test"));
+        let names = site
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.role.clone()))
+            .collect();
+        Ok(Self { all, seed, names })
+    }
+
+    fn of(&self, role: &str) -> Vec<&str> {
+        let with = self.names.iter().filter(|(_, its)| its == role);
+        with.map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// An installed machine that runs.
+struct Server {
+    // Order of the fields is the order in which they are dropped.
+    running: Option<Running>,
+    site: Site,
+    address: String,
+}
+
+impl Server {
+    /// Installs a machine of the plan; it is off afterwards.
+    fn install(
+        plan: &Plan,
+        name: &str,
+        image: &Image,
+        switch: &Switch,
+        number: usize,
+    ) -> anyhow::Result<Self> {
+        let compiled = plan
+            .all
+            .node_file(name)
+            .with_context(|| format!("no node file of `{name}`"))?;
+        let role = compiled.role.clone();
+        let networks = machines::networks(&role);
+        let cluster = networks
+            .iter()
+            .position(|network| *network == "cluster")
+            .context("no cluster network")?;
+        let mac = |index: usize| format!("52:54:00:c2:{number:02x}:{index:02x}");
+        let port = switch.address(name)?;
+        let own = compiled
+            .networks
+            .iter()
+            .find(|network| network.name == "cluster")
+            .and_then(|network| network.addresses.first())
+            .context("no address on the cluster network")?
+            .clone();
+        let mut site = Site::new(
+            &role,
+            image,
+            UEFI_USB,
+            |builder| {
+                builder.keep_first_nic().nic(Nic {
+                    mac: mac(cluster),
+                    model: NicModel::Virtio,
+                    network: Plug::Switch { port },
+                })
+            },
+            |file| {
+                file.node = name.to_owned();
+                file.hosts.clone_from(&compiled.hosts);
+                file.settings.clone_from(&compiled.settings);
+                // The port to the host stays as it is; of the others only the cluster's is there.
+                file.networks
+                    .retain(|network| network.name == "mgmt" || network.name == "cluster");
+                for network in &mut file.networks {
+                    if network.name == "cluster" {
+                        network.mac = Some(mac(cluster));
+                        network.addresses = vec![own.clone()];
+                    }
+                }
+                small(&mut file.settings);
+            },
+        )?;
+        let secrets = plan.all.secrets.get(name).context("no secrets")?;
+        add_file(
+            &site.medium,
+            &format!("{name}.sealed"),
+            &plan.seed.seal(name, secrets),
+        )?;
+        add_file(
+            &site.medium,
+            &format!("{name}.unlock"),
+            &plan.seed.unlock_code(name).text(),
+        )?;
+        site.install(&mut |_| {})
+            .with_context(|| format!("install of `{name}`"))?;
+        Ok(Self {
+            running: None,
+            site,
+            address: own.split('/').next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        let (running, _) = self.site.start(&Boot::default(), &mut |_| {})?;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    /// Pulls the plug.
+    fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.kill();
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.site.node.node
+    }
+
+    fn holds(&self, command: &str) -> anyhow::Result<bool> {
+        Ok(self.site.shell.run(command, PATIENCE)?.status == 0)
+    }
+
+    fn run(&self, command: &str) -> anyhow::Result<String> {
+        let answer = self.site.shell.run(command, PATIENCE)?;
+        ensure!(
+            answer.status == 0,
+            "`{}`: `{command}` ended with {}\n{}{}",
+            self.name(),
+            answer.status,
+            answer.stdout,
+            answer.stderr
+        );
+        Ok(answer.stdout.trim().to_owned())
+    }
+
+    /// Runs a command until it ends well. A failure says what the join says and the last warnings, which is the shortest way
+    /// to the cause.
+    fn wait(&self, what: &str, command: &str) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while !self.holds(command)? {
+            if start.elapsed() > PATIENCE {
+                let look = "cat /run/rackwright/join.json; echo; systemctl is-active mariadb haproxy rackwright-health; \
+                            sudo journalctl -q -n 12 --no-pager -o cat -u rackwright-join -u mariadb -u haproxy";
+                let said = self.site.shell.run(look, PATIENCE)?;
+                bail!(
+                    "`{}`: not {what} after {} s\n{}",
+                    self.name(),
+                    PATIENCE.as_secs(),
+                    said.stdout
+                );
+            }
+            std::thread::sleep(Duration::from_secs(3));
+        }
+        time(self.name(), what, start);
+        Ok(())
+    }
+
+    fn sql(&self, statement: &str) -> anyhow::Result<String> {
+        self.run(&format!("sudo mariadb -BN -e \"{statement}\""))
+    }
+
+    fn health(&self, path: &str) -> String {
+        format!(
+            "test \"$(curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:9200{path})\" = 200"
+        )
+    }
+}
+
+/// Sizes for machines of two gigabytes, and times for processors that are emulated.
+fn small(settings: &mut std::collections::BTreeMap<String, toml::Value>) {
+    for (key, value) in [
+        ("buffer_pool", "128M"),
+        ("gcache", "64M"),
+        ("evs_keepalive", "PT1S"),
+        ("evs_check", "PT1S"),
+        ("evs_suspect", "PT15S"),
+        ("evs_inactive", "PT30S"),
+        ("evs_install", "PT30S"),
+    ] {
+        if settings.contains_key(key) {
+            settings.insert(key.to_owned(), value.into());
+        }
+    }
+}
+
+/// For the log of the test run; nothing is left to tell it to if even standard error is gone.
+fn time(node: &str, what: &str, since: Instant) {
+    use std::io::Write as _;
+    let _gone = writeln!(
+        std::io::stderr(),
+        "    {node}: {what} after {:.0} s",
+        since.elapsed().as_secs_f64()
+    );
+}
+
+fn switch(names: &[&str]) -> anyhow::Result<Switch> {
+    let ports = names.iter().map(|name| Port::named(name).untagged(VLAN));
+    Switch::start("sw1", ports.collect())
+}
+
+/// Images of other roles lie beside the first one: `DIR/ROLE/VERSION`.
+fn beside(image: &Image, own: &str, role: &str) -> Image {
+    let other = |path: &camino::Utf8PathBuf| {
+        path.as_str()
+            .replace(&format!("/{own}/"), &format!("/{role}/"))
+            .replace(&format!("-{own}-"), &format!("-{role}-"))
+            .into()
+    };
+    Image {
+        folder: other(&image.folder),
+        iso: other(&image.iso),
+        kernel: other(&image.kernel),
+        initrd: other(&image.initrd),
+        root: other(&image.root),
+    }
+}
+
+/// A row by way of `address`, as the account for mail; the password is the machine's own secret.
+fn insert(address: &str, text: &str) -> String {
+    format!(
+        "sudo sh -c 'MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --skip-ssl --connect-timeout=5 \
+         -h {address} -u mail mail -e \"CREATE TABLE IF NOT EXISTS t (text VARCHAR(99)); INSERT INTO t VALUES (\\\"{text}\\\")\"'"
+    )
+}
+
+/// (a) Bootstrap, two joins, writes through the balancer, a killed writer, a full outage, a first member without memory.
+fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let plan = Plan::new(Setup::Ha, 25_000)?;
+    let members = plan.of("galera");
+    let balancer = *plan.of("lb").first().context("no balancer")?;
+    let mut names = members.clone();
+    names.push(balancer);
+    let switch = switch(&names)?;
+    let mut servers = Vec::new();
+    for (number, name) in members.iter().enumerate() {
+        servers.push(Server::install(&plan, name, image, &switch, number)?);
+    }
+    let other = beside(image, test.role, "lb");
+    let mut balancer = Server::install(&plan, balancer, &other, &switch, members.len())?;
+    // The wrong order of power switches.
+    balancer.start()?;
+    for server in servers.iter_mut().rev() {
+        server.start()?;
+    }
+    for server in &servers {
+        server.wait("joined", JOINED)?;
+        server.wait("fit", &server.health("/writer"))?;
+    }
+    balancer.wait("joined", JOINED)?;
+    let uuid = "SHOW STATUS LIKE 'wsrep_cluster_state_uuid'";
+    let [first, second, third] = servers.as_mut_slice() else {
+        bail!("{} members", servers.len());
+    };
+    let cluster = first.sql(uuid)?;
+    ensure!(
+        second.sql(uuid)? == cluster && third.sql(uuid)? == cluster,
+        "not one cluster"
+    );
+    let by = balancer.address.clone();
+    third.wait("writes through the balancer", &insert(&by, "one"))?;
+
+    first.kill();
+    third.wait("writes without the first writer", &insert(&by, "two"))?;
+    first.start()?;
+    first.wait("joined again", JOINED)?;
+
+    for server in [&mut *first, &mut *second, &mut *third] {
+        server.kill();
+    }
+    for server in [&mut *first, &mut *second, &mut *third] {
+        server.start()?;
+    }
+    for server in [&*first, &*second, &*third] {
+        server.wait("back from a full outage", &server.health("/"))?;
+    }
+    third.wait("writes after the outage", &insert(&by, "three"))?;
+
+    // What a new install leaves: no data and no journal.
+    first.run("sudo systemctl stop rackwright-join mariadb; sudo rm -rf /var/lib/mysql/data /state/join.jsonl; sudo sync")?;
+    first.kill();
+    first.start()?;
+    first.wait("joined without memory", JOINED)?;
+    ensure!(
+        first.sql(uuid)? == cluster,
+        "the first member made another cluster"
+    );
+    ensure!(
+        !first.holds("sudo grep -q '\"right\"' /state/join.jsonl")?,
+        "it took the right to make a cluster again"
+    );
+    let count = first.sql("SELECT COUNT(DISTINCT text) FROM mail.t")?;
+    ensure!(count == "3", "{count} of 3 rows are there");
+    Ok(())
+}
+
+/// (e) The primary is lost, the replica is promoted by hand, the old primary comes back and follows.
+fn pair(_test: &Test, image: &Image) -> anyhow::Result<()> {
+    let plan = Plan::new(Setup::Failover, 5_000)?;
+    let names = plan.of("database");
+    let switch = switch(&names)?;
+    let mut servers = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        let mut server = Server::install(&plan, name, image, &switch, number)?;
+        server.start()?;
+        servers.push(server);
+    }
+    let [primary, replica] = servers.as_mut_slice() else {
+        bail!("{} servers", servers.len());
+    };
+    for server in [&*primary, &*replica] {
+        server.wait("joined", JOINED)?;
+    }
+    primary.run(&insert(&primary.address, "one"))?;
+    replica.wait(
+        "has the row",
+        "sudo mariadb -BN -e 'SELECT text FROM mail.t' | grep -q one",
+    )?;
+    ensure!(
+        !replica.holds(&insert(&replica.address, "never"))?,
+        "the replica takes writes"
+    );
+    ensure!(
+        !replica.holds("sudo rackwright-installer database promote")?,
+        "it was promoted beside a primary that writes"
+    );
+
+    primary.kill();
+    let start = Instant::now();
+    replica.run("sudo rackwright-installer database promote --fenced")?;
+    replica.run(&insert(&replica.address, "two"))?;
+    time(replica.name(), "writes after a promotion", start);
+
+    primary.start()?;
+    primary.wait("follows", "sudo rackwright-installer database status")?;
+    ensure!(
+        !primary.holds(&insert(&primary.address, "never"))?,
+        "the old primary takes writes"
+    );
+    primary.wait(
+        "has what it missed",
+        "sudo mariadb -BN -e 'SELECT text FROM mail.t' | grep -q two",
+    )?;
+    Ok(())
+}
