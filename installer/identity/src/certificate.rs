@@ -61,6 +61,12 @@ impl Certificate {
         })
     }
 
+    /// The public point.
+    #[must_use]
+    pub fn public_key(&self) -> &[u8] {
+        &self.public
+    }
+
     /// Two thirds of its time are over, or its time has not come: it is time for the next.
     #[must_use]
     pub fn is_due(&self, now: i64) -> bool {
