@@ -76,6 +76,10 @@ pub(crate) const NODE: &[Field] = &[
         ])),
     ),
     optional(
+        "authority",
+        Shape::Table(&[required("pin", Shape::Text), optional("servers", TEXTS)]),
+    ),
+    optional(
         "bmc",
         Shape::Table(&[
             optional("address", Shape::Text),
