@@ -177,7 +177,11 @@ pub(crate) const COMMON: &[Field] = &[
     optional("settings", Shape::Anything),
 ];
 
-const SERVICES: &[Field] = &[optional("start", TEXTS), optional("masked", TEXTS)];
+const SERVICES: &[Field] = &[
+    optional("start", TEXTS),
+    optional("masked", TEXTS),
+    optional("certificates", TEXTS),
+];
 
 const PORT: &[Field] = &[
     required("service", Shape::Text),

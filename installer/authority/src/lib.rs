@@ -3,6 +3,8 @@
 //! two servers cannot outvote each other, and mail flows with both of them down.
 
 pub mod client;
+pub mod control;
+pub mod enrol;
 pub mod follow;
 pub mod log;
 pub mod record;
