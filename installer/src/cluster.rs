@@ -1,8 +1,10 @@
 //! `join`, `health-endpoint`, `galera` and `database`: this machine as part of its cluster.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use authority::control::{self, Own};
 use camino::Utf8Path;
 use join::{
+    claims::Claims,
     context::Context,
     database::{self, RESOURCE},
     endpoint::{self, sample},
@@ -27,6 +29,8 @@ struct This<'a> {
     role: Role,
     node: NodeFile,
     wire: Wire<'a>,
+    /// Where the plan has control servers.
+    claims: Option<Own>,
 }
 
 impl<'a> This<'a> {
@@ -43,15 +47,22 @@ impl<'a> This<'a> {
             .with_context(|| format!("this image has no role `{}`", node.role))?
             .role
             .clone();
+        let servers = node.authority.as_ref().map(control::servers);
+        let claims = servers.filter(|servers| !servers.is_empty()).map(Own);
         let wire = Wire { system };
-        Ok(Self { role, node, wire })
+        Ok(Self {
+            role,
+            node,
+            wire,
+            claims,
+        })
     }
 
     fn context(&self, system: &'a dyn System) -> Context<'_> {
         Context {
             system,
             outside: &self.wire,
-            claims: None,
+            claims: self.claims.as_ref().map(|own| own as &dyn Claims),
             role: &self.role,
             node: &self.node,
             boot: engine::boot(system),
@@ -65,20 +76,29 @@ struct State<'a> {
     detail: &'a str,
 }
 
-/// Says it in the journal and on the console, and leaves it for `status`.
-struct Aloud<'a>(&'a dyn System);
+/// Says it in the journal and on the console, leaves it for `status`, and tells the control servers.
+struct Aloud<'a> {
+    system: &'a dyn System,
+    node: &'a str,
+    claims: Option<Own>,
+}
 
 impl Say for Aloud<'_> {
     fn say(&mut self, step: &str, line: &str) {
         let text = format!("rackwright join: {step}: {line}");
         output::note(&text);
-        self.0
+        self.system
             .emit(Utf8Path::new(CONSOLE), format!("{text}\r\n").as_bytes());
         let state = State { step, detail: line };
         if let Ok(text) = serde_json::to_string(&state) {
-            self.0
+            self.system
                 .write(Utf8Path::new(STATE), text.as_bytes(), 0o644)
                 .unwrap_or_else(|error| output::note(&error.to_string()));
+        }
+        if let Some(claims) = self.claims.clone() {
+            let (node, step, line) = (self.node.to_owned(), step.to_owned(), line.to_owned());
+            // Nobody waits for a control server that is off.
+            std::thread::spawn(move || claims.report(&node, &step, &line).ok());
         }
     }
 }
@@ -89,7 +109,12 @@ impl Say for Aloud<'_> {
 /// The node file or the role data cannot be read.
 pub fn join(system: &dyn System) -> anyhow::Result<u8> {
     let this = This::read(system)?;
-    match engine::run(&this.context(system), &mut Aloud(system), None) {
+    let mut aloud = Aloud {
+        system,
+        node: &this.node.node,
+        claims: this.claims.clone(),
+    };
+    match engine::run(&this.context(system), &mut aloud, None) {
         Ok(Ended::Joined) => Ok(0),
         Ok(Ended::Refused(..)) => Ok(REFUSED),
         Err(error) => {

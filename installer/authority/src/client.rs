@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     tls,
-    wire::{Answer, Claim, Enrol, Issued, Refusal, Renew, Standing},
+    wire::{Answer, Claim, Enrol, Issued, Promote, Refusal, Renew, Standing},
 };
 
 const CONNECT: Duration = Duration::from_secs(3);
@@ -86,6 +86,14 @@ impl Client {
     /// See [`CallError`].
     pub fn standing(&self) -> Result<Standing, CallError> {
         self.get("/v1/standing")
+    }
+
+    /// Makes the server the active one.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn promote(&self, promote: &Promote) -> Result<Standing, CallError> {
+        self.call(&Method::POST, "/v1/promote", Some(promote))
     }
 
     /// Lines of the log.

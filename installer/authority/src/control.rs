@@ -9,12 +9,13 @@ use std::{
 
 use camino::Utf8Path;
 use identity::{Authority, Machine, TokenKey};
+use join::claims::{Bootstrap, ClaimError, Claims, Epoch};
 use roles::NodeFile;
 use rustls::ServerConfig;
 
 use crate::{
     PORT,
-    client::{CallError, Client},
+    client::{CallError, Client, Remote},
     enrol, follow,
     server::serve,
     service::Service,
@@ -107,6 +108,43 @@ pub fn client(servers: Vec<SocketAddr>, identity: &Utf8Path) -> Result<Client, T
     Ok(Client::new(servers, config))
 }
 
+/// Claims of this machine. The identity is read for each: it may come while a join waits.
+#[derive(Debug, Clone)]
+pub struct Own(pub Vec<SocketAddr>);
+
+impl Own {
+    fn ask<T>(&self, ask: impl FnOnce(&Remote) -> Result<T, ClaimError>) -> Result<T, ClaimError> {
+        match client(self.0.clone(), Utf8Path::new(enrol::FOLDER)) {
+            Ok(client) => ask(&Remote(client)),
+            Err(error) => Err(ClaimError::Unreachable(error.to_string())),
+        }
+    }
+}
+
+impl Claims for Own {
+    fn take_bootstrap(&self, cluster: &str, node: &str) -> Result<Bootstrap, ClaimError> {
+        self.ask(|remote| remote.take_bootstrap(cluster, node))
+    }
+    fn spend_bootstrap(&self, cluster: &str, node: &str, uuid: &str) -> Result<(), ClaimError> {
+        self.ask(|remote| remote.spend_bootstrap(cluster, node, uuid))
+    }
+    fn lease(&self, what: &str, node: &str, seconds: u64) -> Result<bool, ClaimError> {
+        self.ask(|remote| remote.lease(what, node, seconds))
+    }
+    fn release(&self, what: &str, node: &str) -> Result<(), ClaimError> {
+        self.ask(|remote| remote.release(what, node))
+    }
+    fn epoch(&self, resource: &str) -> Result<Epoch, ClaimError> {
+        self.ask(|remote| remote.epoch(resource))
+    }
+    fn raise_epoch(&self, resource: &str, from: u64, owner: &str) -> Result<Epoch, ClaimError> {
+        self.ask(|remote| remote.raise_epoch(resource, from, owner))
+    }
+    fn report(&self, node: &str, state: &str, detail: &str) -> Result<(), ClaimError> {
+        self.ask(|remote| remote.report(node, state, detail))
+    }
+}
+
 /// Asks over the wire.
 pub struct Wire;
 
@@ -160,7 +198,9 @@ pub fn run(node: &NodeFile, secret: &str) -> Result<(), ControlError> {
         .first()
         .is_some_and(|server| own.contains(&server.ip()));
     std::thread::spawn(move || look(&store, &others, first));
-    let listener = TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, PORT))?;
+    // Both families; without IPv6 in the kernel the other alone.
+    let listener = TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, PORT))
+        .or_else(|_| TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, PORT)))?;
     Ok(serve(listener, service, Arc::new(Shown::config()))?)
 }
 

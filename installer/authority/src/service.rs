@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     now, record,
     store::{Caller, Store, StoreError},
-    wire::{BODY, Claim, Delivered, Enrol, Issued, Refusal, Renew, Standing},
+    wire::{BODY, Claim, Delivered, Enrol, Issued, Promote, Refusal, Renew, Standing},
 };
 
 /// Enrolments that one address may fail in a minute.
@@ -124,6 +124,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/v1/secrets", get(secrets))
         .route("/v1/state", get(state))
         .route("/v1/standing", get(standing))
+        .route("/v1/promote", post(promote))
         .route("/v1/log", get(log))
         .route("/v1/log/whole", get(whole_log))
         .layer(DefaultBodyLimit::max(BODY))
@@ -228,6 +229,22 @@ async fn standing(
 ) -> Result<Json<Standing>, Refused> {
     caller(&peer)?;
     Ok(Json(service.store.standing(now())))
+}
+
+/// Whether the other one is off, whoever promotes has seen to.
+async fn promote(
+    State(service): Shared,
+    Extension(peer): Extension<Peer>,
+    body: Bytes,
+) -> Result<Json<Standing>, Refused> {
+    control(&peer)?;
+    blocking(move || {
+        let promote: Promote = read(&body)?;
+        let epoch = service.store.promote(now(), promote.above)?;
+        tracing::warn!("promoted: this is the active control server, epoch {epoch}");
+        Ok(Json(service.store.standing(now())))
+    })
+    .await
 }
 
 #[derive(Deserialize)]

@@ -150,6 +150,14 @@ pub enum Answer {
     Done,
 }
 
+/// Makes the server that is asked the active one; control servers only.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// Epoch that is known of; the new one is higher.
+    pub above: u64,
+}
+
 /// Which of the control servers this is, and how far its log is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
