@@ -5,16 +5,16 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use authority::{
     PORT,
-    control::{self, ControlError, Wire},
+    control::{self, ControlError, Own, Wire},
     enrol::{self, Enrolled},
     now,
-    record::State,
-    wire::{Promote, Standing},
+    wire::{Known, Promote, Standing},
 };
 use camino::Utf8Path;
+use join::claims::Claims as _;
 use roles::NodeFile;
-use run::appliance;
-use serde::Serialize;
+use run::appliance::{self, health::Verdict};
+use serde::{Deserialize, Serialize};
 use system::System;
 use zeroize::Zeroizing;
 
@@ -33,8 +33,8 @@ fn node_file(system: &dyn System) -> anyhow::Result<(NodeFile, roles::RoleSet)> 
     Ok((node, roles))
 }
 
-/// Between two looks at a certificate that is good; it is renewed months before its end.
-const LOOK: Duration = Duration::from_secs(6 * 3600);
+/// Between two looks at the certificate and two reports to the control servers.
+const LOOK: Duration = Duration::from_secs(60);
 /// Between two attempts to get one: slower than the control servers' limit for failed ones.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -69,9 +69,50 @@ pub fn enrol(system: &dyn System) -> anyhow::Result<u8> {
         if line != said && !line.is_empty() {
             say(system, &line);
         }
+        if line.is_empty() {
+            report(system, &node);
+        }
         said = line;
         system.sleep(pause);
     }
+}
+
+/// Tells the control servers, where there are some, how this machine is.
+fn report(system: &dyn System, node: &NodeFile) {
+    let servers = node.authority.as_ref().map(control::servers);
+    let Some(servers) = servers.filter(|servers| !servers.is_empty()) else {
+        return;
+    };
+    let status = appliance::status(system);
+    let state = if status.healthy {
+        "healthy"
+    } else {
+        "unhealthy"
+    };
+    let failed = status
+        .checks
+        .iter()
+        .filter(|check| check.result == Verdict::Fail);
+    let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
+    let join = system.read(Utf8Path::new("/run/rackwright/join.json")).ok();
+    let join = join.and_then(|text| serde_json::from_slice::<Joined>(&text).ok());
+    let join = join.map(|join| format!("join: {}: {}", join.step, join.detail));
+    let mut detail = failed.join(", ");
+    if let Some(join) = join {
+        if !detail.is_empty() {
+            detail.push_str("; ");
+        }
+        detail.push_str(&join);
+    }
+    if let Err(error) = Own(servers).report(&node.node, state, &detail) {
+        tracing::debug!("{error}");
+    }
+}
+
+#[derive(Deserialize)]
+struct Joined {
+    step: String,
+    detail: String,
 }
 
 /// In the journal and on the console, where somebody waits for the machine.
@@ -121,7 +162,7 @@ fn serve(system: &dyn System, node: &NodeFile) -> anyhow::Result<u8> {
 #[derive(Serialize)]
 struct Servers {
     servers: Vec<Server>,
-    state: Option<State>,
+    known: Option<Known>,
 }
 
 #[derive(Serialize)]
@@ -144,13 +185,13 @@ fn status(node: &NodeFile, json: bool) -> anyhow::Result<u8> {
         });
     }
     let state = control::client(control::servers(said), folder)?;
-    let state: Option<State> = state.get("/v1/state").ok();
+    let known: Option<Known> = state.get("/v1/state").ok();
     let healthy = servers.iter().all(|server| server.standing.is_some())
         && servers.iter().any(|server| {
             let standing = server.standing.as_ref();
             standing.is_some_and(|standing| standing.active == standing.node)
         });
-    let found = Servers { servers, state };
+    let found = Servers { servers, known };
     if json {
         output::json(&found)?;
     } else {
@@ -188,7 +229,7 @@ fn table(found: &Servers) -> String {
         text.push_str(&line);
         text.push('\n');
     }
-    for (node, state) in found.state.iter().flat_map(|state| &state.nodes) {
+    for (node, state) in found.known.iter().flat_map(|known| &known.state.nodes) {
         text.push_str(&format!("{node} {}: {}\n", state.state, state.detail));
     }
     text

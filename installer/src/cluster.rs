@@ -76,29 +76,20 @@ struct State<'a> {
     detail: &'a str,
 }
 
-/// Says it in the journal and on the console, leaves it for `status`, and tells the control servers.
-struct Aloud<'a> {
-    system: &'a dyn System,
-    node: &'a str,
-    claims: Option<Own>,
-}
+/// Says it in the journal and on the console, and leaves it for `status` and for the report to the control servers.
+struct Aloud<'a>(&'a dyn System);
 
 impl Say for Aloud<'_> {
     fn say(&mut self, step: &str, line: &str) {
         let text = format!("rackwright join: {step}: {line}");
         output::note(&text);
-        self.system
+        self.0
             .emit(Utf8Path::new(CONSOLE), format!("{text}\r\n").as_bytes());
         let state = State { step, detail: line };
         if let Ok(text) = serde_json::to_string(&state) {
-            self.system
+            self.0
                 .write(Utf8Path::new(STATE), text.as_bytes(), 0o644)
                 .unwrap_or_else(|error| output::note(&error.to_string()));
-        }
-        if let Some(claims) = self.claims.clone() {
-            let (node, step, line) = (self.node.to_owned(), step.to_owned(), line.to_owned());
-            // Nobody waits for a control server that is off.
-            std::thread::spawn(move || claims.report(&node, &step, &line).ok());
         }
     }
 }
@@ -109,12 +100,7 @@ impl Say for Aloud<'_> {
 /// The node file or the role data cannot be read.
 pub fn join(system: &dyn System) -> anyhow::Result<u8> {
     let this = This::read(system)?;
-    let mut aloud = Aloud {
-        system,
-        node: &this.node.node,
-        claims: this.claims.clone(),
-    };
-    match engine::run(&this.context(system), &mut aloud, None) {
+    match engine::run(&this.context(system), &mut Aloud(system), None) {
         Ok(Ended::Joined) => Ok(0),
         Ok(Ended::Refused(..)) => Ok(REFUSED),
         Err(error) => {

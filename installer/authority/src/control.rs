@@ -191,6 +191,7 @@ pub fn run(node: &NodeFile, secret: &str) -> Result<(), ControlError> {
         machines: machines(node),
         secrets: Box::new(|name| secrets(Utf8Path::new(SECRETS), name)),
         failures: Mutex::default(),
+        heard: Mutex::default(),
     });
     let others = others(node);
     let own = enrol::machine(node).addresses;

@@ -22,6 +22,7 @@ use crate::{
 pub const FOLDER: &str = "/state/identity";
 /// Where secrets are delivered.
 const SECRETS: &str = "/run/rackwright/secrets";
+const FILES: [&str; 3] = ["ca.pem", "node.pem", "node.key"];
 /// Copies for daemons that do not run as root, by group.
 const COPIES: &str = "/run/rackwright/identity";
 
@@ -286,8 +287,17 @@ fn write(system: &dyn System, authority: &str, certificate: &str) -> Result<(), 
 /// Copies for the daemons of a group, which may read the key and change nothing.
 fn copy(system: &dyn System, group: &str) -> Result<(), EnrolError> {
     let folder = Utf8Path::new(COPIES).join(group);
+    let is_same = |name: &&str| {
+        let there = system.read(&folder.join(name)).map(Zeroizing::new);
+        let own = system.read(&own(name)).map(Zeroizing::new);
+        matches!((there, own), (Ok(there), Ok(own)) if there == own)
+    };
+    // A daemon may be reading them.
+    if FILES.iter().all(|name| is_same(name)) {
+        return Ok(());
+    }
     system.make_directory(&folder)?;
-    for name in ["ca.pem", "node.pem", "node.key"] {
+    for name in FILES {
         let content = Zeroizing::new(system.read(&own(name))?);
         // Readable by nobody else at any moment: the group comes before the mode that lets it read.
         system.write(&folder.join(name), &content, 0o600)?;

@@ -19,9 +19,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    now, record,
+    now,
     store::{Caller, Store, StoreError},
-    wire::{BODY, Claim, Delivered, Enrol, Issued, Promote, Refusal, Renew, Standing},
+    wire::{BODY, Claim, Delivered, Enrol, Issued, Known, Promote, Refusal, Renew, Standing},
 };
 
 /// Enrolments that one address may fail in a minute.
@@ -46,6 +46,8 @@ pub struct Service {
     pub secrets: Box<Secrets>,
     /// Failed enrolments by address: count, and since when.
     pub failures: Mutex<BTreeMap<IpAddr, (u32, u64)>>,
+    /// When each machine last said something, in seconds since 1970. In memory: a restart forgets it for a minute.
+    pub heard: Mutex<BTreeMap<String, u64>>,
 }
 
 /// The other side of a connection.
@@ -193,6 +195,9 @@ async fn claim(
     blocking(move || {
         let claim: Claim = read(&body)?;
         service.known(&caller)?;
+        let mut heard = service.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.insert(caller.node.clone(), now());
+        drop(heard);
         let answer = service.store.claim(now(), &caller, claim)?;
         Ok(Json(answer).into_response())
     })
@@ -216,11 +221,16 @@ async fn secrets(
 async fn state(
     State(service): Shared,
     Extension(peer): Extension<Peer>,
-) -> Result<Json<record::State>, Refused> {
+) -> Result<Json<Known>, Refused> {
     caller(&peer)?;
     let mut state = service.store.state();
     state.tokens.clear();
-    Ok(Json(state))
+    let heard = service.heard.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(Json(Known {
+        now: now(),
+        heard: heard.clone(),
+        state,
+    }))
 }
 
 async fn standing(

@@ -150,6 +150,17 @@ pub enum Answer {
     Done,
 }
 
+/// What the active control server knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Known {
+    /// Its clock, in seconds since 1970.
+    pub now: u64,
+    /// When it last heard of each machine; of those that said nothing since it started, nothing.
+    pub heard: BTreeMap<String, u64>,
+    /// Claims and what machines told.
+    pub state: crate::record::State,
+}
+
 /// Makes the server that is asked the active one; control servers only.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

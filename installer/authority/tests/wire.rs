@@ -74,6 +74,7 @@ fn start(node: &str, shown: &Identity) -> Control {
         machines: plan(),
         secrets: Box::new(|node| Some([("bmc".to_owned(), format!("of {node}"))].into())),
         failures: std::sync::Mutex::default(),
+        heard: std::sync::Mutex::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
