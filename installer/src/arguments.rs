@@ -54,6 +54,11 @@ pub enum Task {
     Galera(GaleraOptions),
     /// The pair of this database server: who takes writes
     Database(DatabaseOptions),
+    /// The control servers: who decides, who follows
+    Authority(AuthorityOptions),
+    /// Get this machine's certificate (a service)
+    #[command(hide = true)]
+    Enrol,
     /// Bring this machine into its cluster (a service)
     #[command(hide = true)]
     Join,
@@ -83,6 +88,34 @@ pub enum Task {
     /// Write completions and manual pages
     #[command(hide = true)]
     Generate(Generate),
+}
+
+/// Options of `authority`.
+#[derive(Debug, Args)]
+pub struct AuthorityOptions {
+    /// What to do
+    #[command(subcommand)]
+    pub task: AuthorityTask,
+}
+
+/// What to do with the control servers.
+#[derive(Debug, Subcommand)]
+pub enum AuthorityTask {
+    /// Show them and what the machines told; exit code 0 if all answer
+    Status,
+    /// Make this control server the one that decides
+    Promote(AuthorityPromote),
+    /// Issue certificates and keep claims (a service)
+    #[command(hide = true)]
+    Serve,
+}
+
+/// Options of `authority promote`.
+#[derive(Debug, Args)]
+pub struct AuthorityPromote {
+    /// The other control server is off: you have seen it
+    #[arg(long)]
+    pub fenced: bool,
 }
 
 /// Options of `galera`.

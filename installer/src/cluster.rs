@@ -1,8 +1,10 @@
 //! `join`, `health-endpoint`, `galera` and `database`: this machine as part of its cluster.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use authority::control::{self, Own};
 use camino::Utf8Path;
 use join::{
+    claims::Claims,
     context::Context,
     database::{self, RESOURCE},
     endpoint::{self, sample},
@@ -27,6 +29,8 @@ struct This<'a> {
     role: Role,
     node: NodeFile,
     wire: Wire<'a>,
+    /// Where the plan has control servers.
+    claims: Option<Own>,
 }
 
 impl<'a> This<'a> {
@@ -43,15 +47,22 @@ impl<'a> This<'a> {
             .with_context(|| format!("this image has no role `{}`", node.role))?
             .role
             .clone();
+        let servers = node.authority.as_ref().map(control::servers);
+        let claims = servers.filter(|servers| !servers.is_empty()).map(Own);
         let wire = Wire { system };
-        Ok(Self { role, node, wire })
+        Ok(Self {
+            role,
+            node,
+            wire,
+            claims,
+        })
     }
 
     fn context(&self, system: &'a dyn System) -> Context<'_> {
         Context {
             system,
             outside: &self.wire,
-            claims: None,
+            claims: self.claims.as_ref().map(|own| own as &dyn Claims),
             role: &self.role,
             node: &self.node,
             boot: engine::boot(system),
@@ -65,7 +76,7 @@ struct State<'a> {
     detail: &'a str,
 }
 
-/// Says it in the journal and on the console, and leaves it for `status`.
+/// Says it in the journal and on the console, and leaves it for `status` and for the report to the control servers.
 struct Aloud<'a>(&'a dyn System);
 
 impl Say for Aloud<'_> {

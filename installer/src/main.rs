@@ -2,6 +2,7 @@
 
 mod apply;
 mod arguments;
+mod authority;
 mod bmc;
 mod cluster;
 mod decommission;
@@ -61,6 +62,8 @@ fn main() -> ExitCode {
         Task::Unlock(options) => unlock::run(&Live, &options),
         Task::Galera(options) => cluster::galera(&Live, &options.task, json),
         Task::Database(options) => cluster::database(&Live, &options.task, json),
+        Task::Authority(options) => authority::run(&Live, &options.task, json),
+        Task::Enrol => authority::enrol(&Live),
         Task::Join => cluster::join(&Live),
         Task::HealthEndpoint => cluster::health_endpoint(&Live),
         Task::Status => status(json),

@@ -47,6 +47,9 @@ pub struct NodeFile {
     /// Every machine of the rack and every virtual address: names, and the peers of the preflight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<Host>,
+    /// Who issues certificates and keeps claims.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Authority>,
     /// The board management controller of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bmc: Option<BmcSettings>,
@@ -59,6 +62,16 @@ pub struct NodeFile {
     /// Values for the role's templates.
     #[serde(default)]
     pub settings: BTreeMap<String, toml::Value>,
+}
+
+/// The cluster's authority.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// `sha256:` and the digest of the authority's certificate: a machine knows it before it has met it.
+    pub pin: String,
+    /// Addresses of the control servers, the first one first; empty in a cluster without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<String>,
 }
 
 /// A one-shot right to install, spent with the first write.

@@ -132,6 +132,9 @@ pub struct Services {
     pub start: Vec<String>,
     /// Masked until configured by a join.
     pub masked: Vec<String>,
+    /// Groups whose daemons use the machine's certificate: they find it in `/run/rackwright/identity/<group>/`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
 }
 
 /// What a group of disks is for.

@@ -76,6 +76,10 @@ pub(crate) const NODE: &[Field] = &[
         ])),
     ),
     optional(
+        "authority",
+        Shape::Table(&[required("pin", Shape::Text), optional("servers", TEXTS)]),
+    ),
+    optional(
         "bmc",
         Shape::Table(&[
             optional("address", Shape::Text),
@@ -173,7 +177,11 @@ pub(crate) const COMMON: &[Field] = &[
     optional("settings", Shape::Anything),
 ];
 
-const SERVICES: &[Field] = &[optional("start", TEXTS), optional("masked", TEXTS)];
+const SERVICES: &[Field] = &[
+    optional("start", TEXTS),
+    optional("masked", TEXTS),
+    optional("certificates", TEXTS),
+];
 
 const PORT: &[Field] = &[
     required("service", Shape::Text),

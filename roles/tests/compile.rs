@@ -461,3 +461,51 @@ fn a_thousand_machines() {
     assert!(cfg!(debug_assertions) || all.as_secs_f64() < 1.0, "{shown}");
     std::io::Write::write_all(&mut std::io::stdout(), format!("{shown}\n").as_bytes()).unwrap();
 }
+
+/// With control servers every other machine gets a token that they take, and the authority's secret stays with them; without,
+/// every machine gets its identity, signed by the authority of the pin.
+#[test]
+fn every_machine_has_its_way_to_a_certificate() {
+    for setup in Setup::ALL {
+        let text = site::init(setup, 1000, "mail");
+        let site = site::check("site.toml", &text, None).0.unwrap();
+        let compiled = compile(&site, &seed(), None, Some("of today"));
+        let authority = identity::Authority::new(seed().authority().expose()).unwrap();
+        let controls = site.nodes_of("control");
+        for node in &site.nodes {
+            let name = &node.name;
+            let file = compiled.node_file(name).unwrap();
+            let said = file.authority.unwrap();
+            assert_eq!(said.pin, authority.pin());
+            assert_eq!(said.servers.len(), controls.len());
+            let secrets = &compiled.secrets[name];
+            let one = |purpose: &str| {
+                let found = secrets.iter().find(|(name, _)| *name == purpose);
+                found.map(|(_, secret)| secret.expose().to_owned())
+            };
+            assert_eq!(
+                one("ca-key-seed").is_some(),
+                node.role == "control",
+                "{name}"
+            );
+            assert_eq!(one("identity-key").is_some(), controls.is_empty(), "{name}");
+            let enrols = !controls.is_empty() && node.role != "control";
+            assert_eq!(one("join-token").is_some(), enrols, "{name}");
+            if let Some(token) = one("join-token") {
+                let key = identity::TokenKey::new(seed().authority().expose());
+                let token = identity::Token::parse(&token).unwrap();
+                key.check(&token, name, &node.role, 0).unwrap();
+            }
+            if let Some(key) = one("identity-key") {
+                // As it comes out of the sealed file: line feeds and all.
+                let opened = seed().open(&seed().seal(name, secrets)).unwrap();
+                let certificate = opened["identity-certificate"].expose();
+                assert_eq!(opened["identity-key"].expose(), key);
+                let read = identity::check_pair(certificate, &key).unwrap();
+                assert_eq!((&read.name, &read.role), (name, &node.role));
+                let issuer = opened["identity-authority"].expose();
+                assert_eq!(identity::Certificate::parse(issuer).unwrap().pin, said.pin);
+            }
+        }
+    }
+}

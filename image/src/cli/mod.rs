@@ -1,5 +1,6 @@
 //! The command line of `rackwright`.
 
+mod authority;
 mod bmc;
 mod build;
 mod compile;
@@ -55,6 +56,12 @@ enum Command {
     Compile(Box<compile::Compile>),
     /// Show the code that opens the sealed secrets of a machine
     Unlock(unlock::Unlock),
+    /// Make a join token, with which a machine gets its certificate once
+    Token(authority::TokenOptions),
+    /// Show the authority that the certificates of a site come from
+    Authority(authority::Show),
+    /// Show a whole cluster: what its machines told the control servers
+    Status(authority::Status),
     /// Draw racks, networks and cables of a site file
     Draw(draw::Draw),
     /// Write what switches and router of a site file are to be told
@@ -183,6 +190,9 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Bmc(arguments) => bmc::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Unlock(arguments) => unlock::run(&arguments),
+        Command::Token(arguments) => authority::token(&arguments),
+        Command::Authority(arguments) => authority::show(&arguments),
+        Command::Status(arguments) => authority::status(&arguments),
         Command::Draw(arguments) => draw::draw(&arguments),
         Command::NetworkConfig(arguments) => draw::network_config(&arguments),
         Command::Tui(arguments) => tui::run(&arguments),

@@ -236,7 +236,7 @@ mod tests {
             (vec![file("/db2.sealed", &sealed)], Ok(0)),
             (
                 vec![file("/db1.sealed", &sealed), file("/db1.unlock", &text)],
-                Ok(5),
+                Ok(7),
             ),
             (
                 vec![file("/db1.sealed", &sealed)],

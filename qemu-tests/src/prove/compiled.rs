@@ -184,7 +184,13 @@ mod tests {
             let made = compiled(role, &[KEY.to_owned()])
                 .unwrap_or_else(|error| panic!("{role}: {error:#}"));
             assert_eq!(made.node.role, role);
-            assert!(made.secrets.contains(&"join-token".to_owned()), "{role}");
+            // Its way to a certificate: a token, what the authority is made of, or the identity itself.
+            let ways = ["join-token", "ca-key-seed", "identity-key"];
+            assert!(
+                ways.iter()
+                    .any(|way| made.secrets.iter().any(|name| name == way)),
+                "{role}"
+            );
             assert!(!made.node.networks.is_empty(), "{role}");
             for network in &made.node.networks {
                 assert!(network.on.is_some(), "{role}: {}", network.name);

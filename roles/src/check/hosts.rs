@@ -1,14 +1,17 @@
-//! Rules of the list of hosts and of the board management controller.
+//! Rules of the list of hosts, of the authority and of the board management controller.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::{NodeFile, address::Cidr, wiring::BmcSettings};
+use crate::{NodeFile, address::Cidr, node::Authority, wiring::BmcSettings};
 
 use super::{Checker, is_label, is_network_name};
 
-/// Checks hosts and BMC.
+/// Checks hosts, authority and BMC.
 pub(crate) fn check(node: &NodeFile, checker: &mut Checker<'_, '_>) {
     check_hosts(node, checker);
+    if let Some(authority) = &node.authority {
+        check_authority(authority, checker);
+    }
     if let Some(bmc) = &node.bmc {
         check_bmc(bmc, node, checker);
     }
@@ -93,6 +96,26 @@ fn is_planned(node: &NodeFile, name: &str) -> bool {
     node.networks
         .iter()
         .any(|network| network.name == name && !network.dhcp)
+}
+
+fn check_authority(authority: &Authority, checker: &mut Checker<'_, '_>) {
+    let digits = authority.pin.strip_prefix("sha256:").unwrap_or_default();
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if digits.len() != 64 || !digits.bytes().all(is_digit) {
+        checker.bad(
+            "authority.pin",
+            "it is `sha256:` and 64 digits of `0-9a-f`, the digest of the authority's certificate"
+                .to_owned(),
+        );
+    }
+    for (index, server) in authority.servers.iter().enumerate() {
+        if server.parse::<IpAddr>().is_err() {
+            checker.bad(
+                &format!("authority.servers.{index}"),
+                format!("`{server}` is not an IP address"),
+            );
+        }
+    }
 }
 
 fn check_bmc(bmc: &BmcSettings, node: &NodeFile, checker: &mut Checker<'_, '_>) {

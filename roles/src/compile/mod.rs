@@ -3,6 +3,7 @@
 //! Linear in the number of machines. The list of hosts, which is the same in every node file, is kept once: a thousand
 //! machines that each know a thousand would otherwise be a million entries.
 
+mod authority;
 mod disks;
 pub mod identity;
 mod sealed;
@@ -77,15 +78,24 @@ pub fn compile(
     permit: Option<&str>,
 ) -> Compiled {
     let context = Context::new(site, roles);
+    let authority = authority::of(site, seed);
     let nodes = site
         .nodes
         .iter()
-        .map(|node| (node.name.clone(), node_file(&context, node, permit)))
+        .map(|node| {
+            let mut file = node_file(&context, node, permit);
+            file.authority.clone_from(&authority.said);
+            (node.name.clone(), file)
+        })
         .collect();
     let secrets = site
         .nodes
         .iter()
-        .map(|node| (node.name.clone(), seed.secrets(site, node)))
+        .map(|node| {
+            let mut secrets = seed.secrets(site, node);
+            secrets.extend(authority.secrets(site, seed, node, permit));
+            (node.name.clone(), secrets)
+        })
         .collect();
     Compiled {
         nodes,
@@ -311,6 +321,7 @@ fn node_file(context: &Context<'_>, node: &SiteNode, permit: Option<&str>) -> No
         bonds: wires.bonds,
         networks: wires.networks,
         hosts: Vec::new(),
+        authority: None,
         bmc: bmc(site, node),
         dns,
         ntp,

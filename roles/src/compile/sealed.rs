@@ -130,7 +130,10 @@ pub fn open(
     Ok(plain
         .lines()
         .filter_map(|line| line.split_once(" = "))
-        .map(|(purpose, secret)| (purpose.to_owned(), Secret::new(secret.trim_matches('"'))))
+        .map(|(purpose, secret)| {
+            let secret = Zeroizing::new(secret.trim_matches('"').replace("\\n", "\n"));
+            (purpose.to_owned(), Secret::new(&secret))
+        })
         .collect())
 }
 

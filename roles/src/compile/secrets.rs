@@ -110,11 +110,11 @@ impl Seed {
         self.password("bmc", machine, 16)
     }
 
-    /// All secrets of a machine: its own, and those that it shares with others because of its role.
+    /// All secrets of a machine: its own, and those that it shares with others because of its role. What it has of the
+    /// authority is [`Secrets::extend`]ed.
     #[must_use]
     pub fn secrets(&self, site: &Site, node: &SiteNode) -> Secrets {
         let mut secrets = BTreeMap::new();
-        secrets.insert("join-token", self.password("join-token", &node.name, 26));
         if node.bmc.is_some() {
             secrets.insert("bmc", self.bmc_password(&node.name));
         }
@@ -127,6 +127,17 @@ impl Seed {
             }
         }
         Secrets(secrets)
+    }
+
+    /// What the authority and its tokens are made of.
+    #[must_use]
+    pub fn authority(&self) -> Secret {
+        self.password(AUTHORITY, "", 32)
+    }
+
+    /// What a machine's key is made of, in a cluster without control servers.
+    pub(super) fn machine_key(&self, machine: &str) -> Secret {
+        self.password("identity", machine, 52)
     }
 
     /// What opens the sealed file of a machine: its own, so that whoever has one can open no other.
@@ -156,9 +167,12 @@ impl Seed {
     }
 }
 
+/// What the authority is made of: only control servers have it.
+const AUTHORITY: &str = "ca-key-seed";
+
 /// Secrets that machines share: purpose, and the roles that get it. Nobody gets what his role has no use for.
 const SHARED: &[(&str, &[&str])] = &[
-    ("ca-key-seed", &["control"]),
+    (AUTHORITY, &["control"]),
     (
         "database-app",
         &["production", "standalone", "galera", "database"],
@@ -189,13 +203,23 @@ impl Secrets {
         self.0.iter().map(|(purpose, secret)| (*purpose, secret))
     }
 
-    /// One `purpose = "secret"` in each line.
+    /// Takes further ones in.
+    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = (&'static str, Secret)>) {
+        self.0.extend(more);
+    }
+
+    /// One `purpose = "secret"` in each line; line feeds in it, which only PEM has, as `\n`.
     fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         for (purpose, secret) in self.iter() {
             text.push_str(purpose);
             text.push_str(" = \"");
-            text.push_str(secret.expose());
+            for letter in secret.expose().chars() {
+                match letter {
+                    '\n' => text.push_str("\\n"),
+                    letter => text.push(letter),
+                }
+            }
             text.push_str("\"\n");
         }
         text
