@@ -131,10 +131,13 @@ fn take_over(
     options: &StoragePromote,
 ) -> anyhow::Result<u8> {
     let told = storage_round::ask(system, &storage_round::peers(settings));
+    // Where the address answers somebody exports, also if nobody says so.
+    let held = storage_round::held_elsewhere(system, &this.node).map_err(anyhow::Error::msg)?;
     let exporting: Vec<String> = told
         .iter()
         .filter(|it| it.exporting)
         .map(|it| it.node.clone())
+        .chain(held)
         .collect();
     let known = answers(&told);
     let asked: Vec<String> = storage_round::peers(settings)
@@ -195,11 +198,16 @@ fn change(
     system.make_directory(Utf8Path::new("/run/rackwright/export"))?;
     flag(CHANGING)?;
     service_unit(system, "stop")?;
-    storage_round::stop(system, node);
-    let done = steps.iter().try_for_each(|step| {
-        output::text(&format!("{}: {}\n", step.title, line(&step.command)))?;
-        execute(system, &step.command).map(drop)
-    });
+    let carry_out = || -> anyhow::Result<()> {
+        storage_round::stop(system, node).map_err(anyhow::Error::msg)?;
+        // A word for an earlier change says nothing about the time after this one.
+        system.remove(Utf8Path::new(CONFIRMED))?;
+        steps.iter().try_for_each(|step| {
+            output::text(&format!("{}: {}\n", step.title, line(&step.command)))?;
+            execute(system, &step.command).map(drop)
+        })
+    };
+    let done = carry_out();
     if done.is_ok() {
         for path in flags {
             flag(path)?;

@@ -62,6 +62,18 @@ pub enum Refusal {
         /// Its owner by that machine.
         owner: String,
     },
+    /// The tree was made anew; what it held is with a peer.
+    #[error(
+        "`{tree}` is new, and `{from}` knows this machine's store in epoch {epoch}: exporting would show everybody an empty mailbox\nhint: `rackwright-installer storage promote --fenced` on the machine with the newest copy; this one receives after `storage demote`"
+    )]
+    Emptied {
+        /// The data set.
+        tree: String,
+        /// Who knows.
+        from: String,
+        /// What it knows.
+        epoch: u64,
+    },
     /// Nobody confirmed that nothing newer exists.
     #[error(
         "no answer from {silent}: whether it took over while this machine was off is not known\nhint: start it, or, if you know that it did not take over, `rackwright-installer storage confirm`"
@@ -146,6 +158,10 @@ pub fn may_export(question: &Question<'_>) -> Result<Mark, Refusal> {
     for answer in question.answers {
         let Some(theirs) = &answer.mark else { continue };
         let (from, epoch, owner) = (answer.from.clone(), theirs.epoch, theirs.owner.clone());
+        // A peer learns a mark from the tree that carries it: this machine held the store, and its tree is another now.
+        if question.own.is_none() && owner == question.node {
+            return Err(Refusal::Emptied { tree, from, epoch });
+        }
         // A machine without a mark of its own has exported nothing yet: any epoch is newer.
         if epoch > own.epoch || (question.own.is_none() && owner != question.node) {
             let own = question.own.map_or(0, |mark| mark.epoch);

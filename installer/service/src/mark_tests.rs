@@ -39,6 +39,7 @@ fn each_refusal_has_its_words() {
     let (own, foreign) = (mark(3, "st1"), mark(3, "st2"));
     let silent = [answer("bk1", None), answer("ct1", None)];
     let one = [answer("bk1", None)];
+    let before = [answer("bk1", Some(mark(3, "st1"))), answer("ct1", None)];
     let newer = [answer("bk1", Some(mark(4, "bk1")))];
     let same = [answer("ct1", Some(mark(3, "bk1")))];
     let older = [answer("bk1", None), answer("ct1", Some(mark(2, "bk1")))];
@@ -58,6 +59,14 @@ fn each_refusal_has_its_words() {
             "alone",
             question(Some(&own), &asked, &none),
             "no answer from `bk1` and `ct1`",
+        ),
+        (
+            "made anew",
+            Question {
+                confirmed: true,
+                ..question(None, &asked, &before)
+            },
+            "`tank/mail-root` is new, and `bk1` knows this machine's store in epoch 3",
         ),
         (
             "one is silent",

@@ -49,7 +49,7 @@ pub struct Promote<'a> {
     pub asked: &'a [String],
     /// What the others know.
     pub answers: &'a [Answer],
-    /// Names of machines that answer and export at this moment.
+    /// Names of machines that answer and export at this moment; the storage address, if another machine has it.
     pub exporting: &'a [String],
     /// The snapshot that holds all of a tree that was released, as the machine says that released it.
     pub last: Option<&'a str>,
@@ -65,6 +65,18 @@ pub enum Refusal {
     /// It is ours.
     #[error("this machine holds the mail store already, since epoch {0}")]
     Holds(u64),
+    /// It was ours.
+    #[error(
+        "this machine's mail store is of epoch {own}, and `{owner}` took over in epoch {epoch}\nhint: `rackwright-installer storage demote` here first"
+    )]
+    Overtaken {
+        /// Epoch of the tree here.
+        own: u64,
+        /// The newest that is known.
+        epoch: u64,
+        /// Whose.
+        owner: String,
+    },
     /// The old one is not known to be off.
     #[error(
         "the old owner is not known to be off: two machines would accept mail, and half of it would be lost\nhint: switch it off (`rackwright bmc NODE power off`), then say `--fenced`"
@@ -130,7 +142,18 @@ pub enum Refusal {
 /// Why not; nothing was changed.
 pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), Refusal> {
     let (live, received) = (view.live(), view.received());
+    let known = known(view, request.answers);
+    if let Some(other) = request.exporting.iter().find(|name| *name != request.node) {
+        return Err(Refusal::Exports(other.clone()));
+    }
     if let Some(mark) = view.mark().filter(|mark| mark.owner == request.node) {
+        if let Some(newer) = known.filter(|known| known.epoch > mark.epoch) {
+            return Err(Refusal::Overtaken {
+                own: mark.epoch,
+                epoch: newer.epoch,
+                owner: newer.owner,
+            });
+        }
         let is_readonly = view.datasets.get(&live).is_some_and(|set| set.readonly);
         if !is_readonly {
             return Err(Refusal::Holds(mark.epoch));
@@ -140,13 +163,9 @@ pub fn promote(view: &View, request: &Promote<'_>) -> Result<(Mark, Vec<Step>), 
         open(&mut plan, view, &live, &live, request.mountpoint);
         return Ok((mark.clone(), plan.0));
     }
-    if let Some(other) = request.exporting.iter().find(|name| *name != request.node) {
-        return Err(Refusal::Exports(other.clone()));
-    }
     if request.fenced == Fenced::No {
         return Err(Refusal::NotFenced);
     }
-    let known = known(view, request.answers);
     // The source by plan begins with epoch 1, also where nobody could be asked.
     let epoch = next(
         known.as_ref().map_or(1, |mark| mark.epoch).max(1),

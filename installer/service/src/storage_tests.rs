@@ -764,6 +764,46 @@ fn no_epoch_is_given_twice() {
     assert!(asks(&rack, 0, true, true).is_err() && asks(&rack, 1, true, true).is_ok());
 }
 
+/// Cut off while it let go; the other took over; then the operator mistakes the machine.
+#[test]
+fn an_overtaken_machine_does_not_go_on() {
+    let mut rack = Rack::new();
+    rack.write(1);
+    rack.tick();
+    let set = rack.pools[0].sets.get_mut("tank/mail-root");
+    let properties = set.map(|set| &mut set.properties);
+    properties.map(|it| it.insert("readonly".to_owned(), "on".to_owned()));
+    rack.on[0] = false;
+    assert_eq!(rack.promote(1, Fenced::Word), Ok(()));
+    rack.on[0] = true;
+    assert_eq!(
+        rack.promote(0, Fenced::Word),
+        Err(Refusal::Exports("st2".into()))
+    );
+    // It answers, and does not export at this moment.
+    let (view, answers) = (rack.pools[0].view(), rack.answers(0));
+    let request = Promote {
+        node: "st1",
+        mountpoint: "/e",
+        now: rack.now,
+        fenced: Fenced::Word,
+        asked: &[],
+        answers: &answers,
+        exporting: &[],
+        last: None,
+        place: (0, 2),
+        accept_loss: u64::MAX,
+    };
+    assert_eq!(
+        promote(&view, &request),
+        Err(Refusal::Overtaken {
+            own: 1,
+            epoch: 3,
+            owner: "st2".into()
+        })
+    );
+}
+
 #[test]
 fn places_have_numbers_of_their_own() {
     for known in 1..20 {

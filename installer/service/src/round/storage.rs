@@ -23,6 +23,9 @@ pub const CONFIRMED: &str = "/run/rackwright/export/confirmed";
 /// person looks before the next export.
 pub const CHANGING: &str = "/run/rackwright/export/changing";
 
+/// Threads of the kernel's NFS server; 0, or no file, while it does not run (nfsd(7)).
+const THREADS: &str = "/proc/fs/nfsd/threads";
+
 /// What a storage server tells another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
@@ -63,12 +66,26 @@ pub fn tell(system: &dyn System, node: &str, view: &View) -> Told {
             .values()
             .filter_map(|set| set.mark.clone())
             .max_by_key(|mark| mark.epoch),
-        exporting: system.exists(Utf8Path::new(ALLOWED)),
+        exporting: exports(system),
         released: view
             .mark()
             .filter(|mark| mark.owner == crate::storage::RELEASED)
             .and_then(|_| view.datasets.get(&view.live())?.last.clone()),
     }
+}
+
+/// What is, not what is wanted: a server that could not be stopped still answers.
+#[must_use]
+pub fn exports(system: &dyn System) -> bool {
+    system.exists(Utf8Path::new(ALLOWED)) || serves_nfs(system)
+}
+
+fn serves_nfs(system: &dyn System) -> bool {
+    let threads = view::text(system, THREADS).unwrap_or_default();
+    threads
+        .trim()
+        .parse::<u32>()
+        .is_ok_and(|threads| threads > 0)
 }
 
 /// The machines that this one sends to or receives from by plan.
@@ -167,26 +184,106 @@ pub(crate) fn round(system: &dyn System, node: &NodeFile, settings: &Storage, no
     if settings.replication_engine.is_none() {
         return Report::idle();
     }
-    let result = steps(system, node, settings, now);
-    if !matches!(&result, Ok(report) if report.state == State::Ready && system.exists(Utf8Path::new(ALLOWED)))
-    {
-        stop(system, node);
+    let report = match steps(system, node, settings, now) {
+        Ok(report) => return report,
+        Err(Halt::Keep(report))
+            if system.exists(Utf8Path::new(ALLOWED))
+                && !another_exports(system, node, settings) =>
+        {
+            return report;
+        }
+        Err(Halt::Keep(report) | Halt::Stop(report)) => report,
+    };
+    match stop(system, node) {
+        Ok(()) => report,
+        Err(why) => Report::new(
+            State::Failed,
+            format!(
+                "this machine must not export, and cannot be stopped: {why}\n{}",
+                report.detail
+            ),
+        ),
     }
-    result.unwrap_or_else(|report| report)
 }
 
-/// Exports no more: first the word, then the server, then the address.
-pub fn stop(system: &dyn System, node: &NodeFile) {
-    if !system.exists(Utf8Path::new(ALLOWED)) {
-        return;
+/// Asked again where a failed command kept this machine from comparing epochs.
+fn another_exports(system: &dyn System, node: &NodeFile, settings: &Storage) -> bool {
+    ask(system, &peers(settings))
+        .iter()
+        .any(|told| told.exporting && told.node != node.node)
+}
+
+/// Why a round did not end with an export.
+enum Halt {
+    /// It must not, or cannot.
+    Stop(Report),
+    /// A command failed, which says nothing about the owner: what is exported stays so, nothing new begins.
+    Keep(Report),
+}
+
+impl From<Report> for Halt {
+    fn from(report: Report) -> Self {
+        Self::Stop(report)
     }
-    let _ = system.remove(Utf8Path::new(ALLOWED));
-    let _ = run(system, &["systemctl", "stop", "nfs-server.service"]);
-    if let Some((address, interface)) = address(node) {
-        let _ = run(
+}
+
+/// Exports no more: first the word, then the server, then the address. Looks at what is there each time, so that what failed
+/// once is tried again.
+///
+/// # Errors
+/// Something of it goes on.
+pub fn stop(system: &dyn System, node: &NodeFile) -> Result<(), String> {
+    let was_allowed = system.exists(Utf8Path::new(ALLOWED));
+    system
+        .remove(Utf8Path::new(ALLOWED))
+        .map_err(|error| error.to_string())?;
+    if was_allowed || serves_nfs(system) {
+        run(system, &["systemctl", "stop", "nfs-server.service"])?;
+    }
+    if let Some((address, interface)) = address(node)
+        && has_address(system, &address, &interface)
+    {
+        run(
             system,
             &["ip", "address", "delete", &address, "dev", &interface],
-        );
+        )?;
+    }
+    Ok(())
+}
+
+/// The interface has the address; also where that cannot be seen, no.
+fn has_address(system: &dyn System, address: &str, interface: &str) -> bool {
+    let bare = address.split('/').next().unwrap_or_default();
+    run(
+        system,
+        &["ip", "-json", "address", "show", "dev", interface],
+    )
+    .is_ok_and(|there| there.contains(&format!("\"{bare}\"")))
+}
+
+/// The storage address, if another machine answers for it: that one exports, whatever is said about it. A probe as in duplicate
+/// address detection (RFC 5227, 2.1.1); arping(8) ends with 1 where somebody answers. For IPv6 the kernel does the same when
+/// the address is set, and does not use it then.
+///
+/// # Errors
+/// The probe could not be made.
+pub fn held_elsewhere(system: &dyn System, node: &NodeFile) -> Result<Option<String>, String> {
+    let Some((address, interface)) = address(node) else {
+        return Ok(None);
+    };
+    let bare = address.split('/').next().unwrap_or_default();
+    if bare.contains(':') || has_address(system, &address, &interface) {
+        return Ok(None);
+    }
+    let probe = Command::new("arping")
+        .args(["-D", "-q", "-c", "2", "-w", "3", "-I", &interface, bare])
+        .timeout(std::time::Duration::from_secs(10));
+    match system.run(&probe) {
+        Ok(_) => Ok(None),
+        Err(system::CommandError::Failed { status, .. }) if status == "exit code 1" => {
+            Ok(Some(bare.to_owned()))
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -195,16 +292,20 @@ fn steps(
     node: &NodeFile,
     settings: &Storage,
     now: u64,
-) -> Result<Report, Report> {
-    let failed = |text: String| Report::new(State::Failed, text);
+) -> Result<Report, Halt> {
+    let failed = |text: String| Halt::Keep(Report::new(State::Failed, text));
     if system.exists(Utf8Path::new(CHANGING)) {
         return Err(Report::refused(
             &"a change of the owner was begun and has not ended: see `rackwright-installer storage status`, then run `storage promote` or `storage demote` again",
-        ));
+        )
+        .into());
     }
     let peers = peers(settings);
-    if write_keys(system).map_err(failed)? && !peers.is_empty() {
-        run(system, &["systemctl", "start", "rackwright-peer.service"]).map_err(failed)?;
+    let serves = system.exists(Utf8Path::new(ALLOWED));
+    let reachable = answer_peers(system, &peers);
+    // What serves asks all the same whether somebody took over.
+    if !serves {
+        reachable.clone().map_err(failed)?;
     }
     let pool = view::pool(system)
         .map_err(|error| failed(error.to_string()))?
@@ -231,13 +332,14 @@ fn steps(
         asked: &asked,
         answers: &answers,
         confirmed: system.exists(Utf8Path::new(CONFIRMED)),
-        serves: system.exists(Utf8Path::new(ALLOWED)),
+        serves,
     };
     let interval = settings.replication_interval.unwrap_or(60);
     let state = |root: &str, role: &str| replication::state(&view, root, role, interval, now);
     match mark::may_export(&question) {
         Ok(mark) => {
-            export(system, node, settings, &view, &mark).map_err(failed)?;
+            export(system, node, settings, &view, &mark)?;
+            reachable.map_err(failed)?;
             let mut report = Report::ready(format!("exports in epoch {}", mark.epoch));
             report.listens = vec![2049];
             report.replication = (!settings.replication_sinks.is_empty())
@@ -258,11 +360,19 @@ fn steps(
                 });
             }
             report.replication = Some(Box::new(state));
-            Err(report)
+            Err(report.into())
         }
-        Err(refusal @ Refusal::Silent { .. }) => Err(Report::waits(refusal.to_string())),
-        Err(refusal) => Err(Report::refused(&refusal)),
+        Err(refusal @ Refusal::Silent { .. }) => Err(Report::waits(refusal.to_string()).into()),
+        Err(refusal) => Err(Report::refused(&refusal).into()),
     }
+}
+
+/// Keys, and the server that peers ask.
+fn answer_peers(system: &dyn System, peers: &[Peer]) -> Result<(), String> {
+    if write_keys(system)? && !peers.is_empty() {
+        run(system, &["systemctl", "start", "rackwright-peer.service"])?;
+    }
+    Ok(())
 }
 
 fn sink_of(settings: &Storage) -> Option<&str> {
@@ -280,9 +390,26 @@ fn export(
     settings: &Storage,
     view: &View,
     mark: &Mark,
-) -> Result<(), String> {
+) -> Result<(), Halt> {
+    let failed = |text: String| Halt::Keep(Report::new(State::Failed, text));
     let live = view.live();
     let folder = settings.export.as_deref().unwrap_or("/var/srv/export");
+    let mounts = view::text(system, "/proc/mounts").unwrap_or_default();
+    let mounted = |line: &str| {
+        let mut fields = line.split(' ');
+        fields.next() == Some(live.as_str()) && fields.next() == Some(folder)
+    };
+    if !mounts.lines().any(mounted) {
+        return Err(Halt::Stop(Report::new(
+            State::Failed,
+            format!("`{live}` is not mounted at `{folder}`: see `systemctl status zfs-mount`"),
+        )));
+    }
+    if let Some(address) = held_elsewhere(system, node).map_err(failed)? {
+        return Err(Halt::Stop(Report::refused(&format!(
+            "another machine answers for the storage address {address}: it exports, so this one does not\nhint: switch it off, or `rackwright-installer storage demote` there"
+        ))));
+    }
     if view.mark() != Some(mark) {
         run(
             system,
@@ -293,49 +420,37 @@ fn export(
                 &format!("{OWNER}={}", mark.owner),
                 &live,
             ],
-        )?;
-    }
-    let mounts = view::text(system, "/proc/mounts").unwrap_or_default();
-    if !mounts
-        .lines()
-        .any(|line| line.split(' ').next() == Some(live.as_str()))
-    {
-        return Err(format!(
-            "`{live}` is not mounted at `{folder}`: see `systemctl status zfs-mount`"
-        ));
+        )
+        .map_err(failed)?;
     }
     let sentinel = Utf8Path::new(folder).join(SENTINEL);
     if !system.exists(&sentinel) {
         let text = "The mail store. Mail servers write only where this file is.\n";
         system
             .write(&sentinel, text.as_bytes(), 0o444)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| failed(error.to_string()))?;
     }
     if !system.exists(Utf8Path::new(ALLOWED)) {
         system
             .make_directory(Utf8Path::new("/run/rackwright/export"))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| failed(error.to_string()))?;
         system
             .write(Utf8Path::new(ALLOWED), b"", 0o644)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| failed(error.to_string()))?;
     }
-    run(system, &["systemctl", "start", "nfs-server.service"])?;
-    if let Some((address, interface)) = address(node) {
-        let there = run(
+    run(system, &["systemctl", "start", "nfs-server.service"]).map_err(failed)?;
+    if let Some((address, interface)) = address(node)
+        && !has_address(system, &address, &interface)
+    {
+        run(
             system,
-            &["ip", "-json", "address", "show", "dev", &interface],
-        )?;
+            &["ip", "address", "replace", &address, "dev", &interface],
+        )
+        .map_err(failed)?;
+        // Clients and switches learn at once where it is now (RFC 5227, 3). IPv6 neighbours ask again by themselves.
         let bare = address.split('/').next().unwrap_or_default();
-        if !there.contains(&format!("\"{bare}\"")) {
-            run(
-                system,
-                &["ip", "address", "replace", &address, "dev", &interface],
-            )?;
-            // Clients and switches learn at once where it is now (RFC 5227, 3).
-            // IPv6 neighbours ask again by themselves.
-            if !bare.contains(':') {
-                let _ = run(system, &["arping", "-U", "-c", "3", "-I", &interface, bare]);
-            }
+        if !bare.contains(':') {
+            let _ = run(system, &["arping", "-U", "-c", "3", "-I", &interface, bare]);
         }
     }
     Ok(())

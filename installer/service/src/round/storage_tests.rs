@@ -138,6 +138,108 @@ fn a_silent_peer_does_not_stop_what_serves() {
     assert_eq!(report.state, State::Ready, "{report:?}");
 }
 
+const QUIET: &str = "{\"node\":\"bk1\",\"mark\":null,\"exporting\":false}";
+
+#[test]
+fn an_address_that_somebody_has_is_not_taken() {
+    let (system, report) = machine(SOURCE, SETS, Ok(QUIET), |system| {
+        system.answer("arping -D", Err(""));
+    });
+    assert_eq!(report.state, State::Refused, "{report:?}");
+    assert!(
+        report
+            .detail
+            .starts_with("another machine answers for the storage address 10.0.4.9"),
+        "{report:?}"
+    );
+    assert!(!system.exists(Utf8Path::new(ALLOWED)));
+    let commands = system.commands().join("\n");
+    assert!(
+        !commands.contains("start nfs-server") && !commands.contains("ip address replace"),
+        "{commands}"
+    );
+    // Where it is here, nobody is asked.
+    let (system, report) = machine(SOURCE, SETS, Ok(QUIET), |system| {
+        system.forget_answers();
+        for (program, said) in [
+            ("zpool list", "tank\n"),
+            ("zfs", ""),
+            ("zfs get", SETS),
+            ("systemctl", ""),
+            ("ssh -F", QUIET),
+            ("ssh-keygen", "ssh-ed25519 AAAA\n"),
+            ("ip -json", "[{\"local\":\"10.0.4.9\"}]"),
+        ] {
+            system.answer(program, Ok(said));
+        }
+        system.answer("arping", Err(""));
+    });
+    assert_eq!(report.state, State::Ready, "{report:?}");
+    assert!(!system.commands().join("\n").contains("arping"));
+}
+
+/// The server was told to stop once and did not: each round tries again, and peers are told the truth.
+#[test]
+fn what_could_not_be_stopped_is_stopped_again() {
+    let newer = "{\"node\":\"bk1\",\"mark\":{\"epoch\":2,\"owner\":\"bk1\"},\"exporting\":true}";
+    let (system, report) = machine(SOURCE, SETS, Ok(newer), |system| {
+        system.put_file(THREADS, b"64\n");
+    });
+    assert_eq!(report.state, State::Refused, "{report:?}");
+    let commands = system.commands();
+    assert!(
+        commands
+            .iter()
+            .any(|it| it == "systemctl stop nfs-server.service"),
+        "{commands:?}"
+    );
+    assert!(exports(&system));
+    system.put_file(THREADS, b"0\n");
+    assert!(!exports(&system));
+
+    let (_, report) = machine(SOURCE, SETS, Ok(newer), |system| {
+        system.put_file(THREADS, b"64\n");
+        system.forget_answers();
+        system.answer("zpool list", Ok("tank\n"));
+        system.answer("zfs get", Ok(SETS));
+        system.answer("zfs list", Ok(""));
+        system.answer("ssh-keygen", Ok("ssh-ed25519 AAAA\n"));
+        system.answer("ssh -F", Ok(newer));
+        system.answer("systemctl start", Ok(""));
+        system.answer("systemctl stop", Err("Job timed out"));
+    });
+    assert_eq!(report.state, State::Failed, "{report:?}");
+    assert!(
+        report
+            .detail
+            .starts_with("this machine must not export, and cannot be stopped: "),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn a_failed_command_does_not_stop_what_serves() {
+    let failing = |peer: &'static str| {
+        machine(SOURCE, SETS, Ok(peer), |system| {
+            system.put_file(ALLOWED, b"");
+            system.forget_answers();
+            system.answer("zpool list", Ok("tank\n"));
+            system.answer("zfs get", Err("out of memory"));
+            system.answer("ssh-keygen", Ok("ssh-ed25519 AAAA\n"));
+            system.answer("ssh -F", Ok(peer));
+            system.answer("systemctl", Ok(""));
+            system.answer("ip", Ok(""));
+        })
+    };
+    let (system, report) = failing(QUIET);
+    assert_eq!(report.state, State::Failed, "{report:?}");
+    assert!(system.exists(Utf8Path::new(ALLOWED)));
+    // But not beside another.
+    let (system, report) = failing("{\"node\":\"bk1\",\"mark\":null,\"exporting\":true}");
+    assert_eq!(report.state, State::Failed, "{report:?}");
+    assert!(!system.exists(Utf8Path::new(ALLOWED)));
+}
+
 #[test]
 fn nothing_is_exported_while_the_owner_changes() {
     let answer = Ok("{\"node\":\"bk1\",\"mark\":null,\"exporting\":false}");
