@@ -56,6 +56,8 @@ pub enum Task {
     Database(DatabaseOptions),
     /// The control servers: who decides, who follows
     Authority(AuthorityOptions),
+    /// Switch another machine off and see it off; control servers only
+    Fence(Fence),
     /// Get this machine's certificate (a service)
     #[command(hide = true)]
     Enrol,
@@ -88,6 +90,13 @@ pub enum Task {
     /// Write completions and manual pages
     #[command(hide = true)]
     Generate(Generate),
+}
+
+/// Options of `fence`.
+#[derive(Debug, Args)]
+pub struct Fence {
+    /// Name of the machine
+    pub node: String,
 }
 
 /// Options of `authority`.

@@ -19,7 +19,7 @@ use system::System;
 use zeroize::Zeroizing;
 
 use crate::arguments::{AuthorityPromote, AuthorityTask};
-use crate::output;
+use crate::{fence, output};
 
 const CONSOLE: &str = "/dev/console";
 
@@ -121,6 +121,15 @@ fn say(system: &dyn System, line: &str) {
     output::note(&text);
     let text = format!("{}\r\n", text.replace('\n', "\r\n"));
     system.emit(Utf8Path::new(CONSOLE), text.as_bytes());
+}
+
+/// `fence`.
+///
+/// # Errors
+/// The machine was not seen off.
+pub fn fence(system: &dyn System, name: &str, json: bool) -> anyhow::Result<u8> {
+    let (node, _) = node_file(system)?;
+    fence::run(system, &node, name, json)
 }
 
 /// `authority`.

@@ -6,6 +6,7 @@ mod authority;
 mod bmc;
 mod cluster;
 mod decommission;
+mod fence;
 mod findings;
 mod generate;
 mod install;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Task::Galera(options) => cluster::galera(&Live, &options.task, json),
         Task::Database(options) => cluster::database(&Live, &options.task, json),
         Task::Authority(options) => authority::run(&Live, &options.task, json),
+        Task::Fence(options) => authority::fence(&Live, &options.node, json),
         Task::Enrol => authority::enrol(&Live),
         Task::Join => cluster::join(&Live),
         Task::HealthEndpoint => cluster::health_endpoint(&Live),

@@ -188,7 +188,10 @@ pub fn status(options: &Status) -> Result<u8> {
         let Some(address) = address else { continue };
         let client = Client::new(vec![SocketAddr::new(address, PORT)], config.clone());
         let answer = client.standing();
-        if answer.as_ref().is_ok_and(|standing| standing.active == standing.node) {
+        if answer
+            .as_ref()
+            .is_ok_and(|standing| standing.active == standing.node)
+        {
             known = client.get("/v1/state").ok();
         }
         controls.push(Control {
@@ -252,7 +255,10 @@ fn table(cluster: &Cluster) -> String {
     for control in &cluster.controls {
         let line = match (&control.standing, &control.error) {
             (Some(standing), _) if standing.active == standing.node => {
-                format!("active, epoch {}, record {}", standing.epoch, standing.record)
+                format!(
+                    "active, epoch {}, record {}",
+                    standing.epoch, standing.record
+                )
             }
             (Some(standing), _) => match standing.behind {
                 Some(seconds) => format!("standby, {seconds} s behind"),
@@ -266,13 +272,18 @@ fn table(cluster: &Cluster) -> String {
         let longest = cluster.nodes.iter().map(|node| of(node).len()).max();
         longest.unwrap_or(0).max(title.len())
     };
-    let (name, role) = (width(|node| &node.name, "NODE"), width(|node| &node.role, "ROLE"));
+    let (name, role) = (
+        width(|node| &node.name, "NODE"),
+        width(|node| &node.role, "ROLE"),
+    );
     text.push_str(&format!(
         "\n{:name$}  {:role$}  {:9}  {:>6}  DETAIL\n",
         "NODE", "ROLE", "STATE", "HEARD"
     ));
     for node in &cluster.nodes {
-        let heard = node.heard.map_or("-".to_owned(), |seconds| format!("{seconds} s"));
+        let heard = node
+            .heard
+            .map_or("-".to_owned(), |seconds| format!("{seconds} s"));
         let line = format!(
             "{:name$}  {:role$}  {:9}  {heard:>6}  {}",
             node.name, node.role, node.state, node.detail
@@ -332,6 +343,22 @@ mod tests {
         }
         let judged = judge(&site, controls(), Some(&known));
         assert!(!judged.healthy);
-        insta::assert_snapshot!(table(&judged), @"");
+        insta::assert_snapshot!(table(&judged), @r"
+        authority control1: active, epoch 1, record 9
+
+        NODE      ROLE        STATE       HEARD  DETAIL
+        control1  control     silent      999 s  join: join: all steps are done
+        control2  control     silent          -  join: join: all steps are done
+        lb1       lb          unknown      10 s
+        lb2       lb          unhealthy    10 s  service mariadb.service
+        iw1       production  healthy      10 s  join: join: all steps are done
+        iw2       production  healthy      10 s  join: join: all steps are done
+        db1       galera      healthy      10 s  join: join: all steps are done
+        db2       galera      healthy      10 s  join: join: all steps are done
+        db3       galera      healthy      10 s  join: join: all steps are done
+        st1       storage     healthy      10 s  join: join: all steps are done
+        st2       storage     healthy      10 s  join: join: all steps are done
+        backup1   backup      healthy      10 s  join: join: all steps are done
+        ");
     }
 }

@@ -293,7 +293,7 @@ fn copy(system: &dyn System, group: &str) -> Result<(), EnrolError> {
         matches!((there, own), (Ok(there), Ok(own)) if there == own)
     };
     // A daemon may be reading them.
-    if FILES.iter().all(|name| is_same(name)) {
+    if FILES.iter().all(is_same) {
         return Ok(());
     }
     system.make_directory(&folder)?;

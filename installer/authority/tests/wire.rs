@@ -1,5 +1,7 @@
 //! The service over real TLS sockets: who gets in, who is refused and in which words, and that one right goes to one machine.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},

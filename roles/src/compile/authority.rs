@@ -49,18 +49,28 @@ impl Made {
         seed: &Seed,
         node: &SiteNode,
         permit: Option<&str>,
-    ) -> Vec<(&'static str, Secret)> {
+    ) -> Vec<(String, Secret)> {
         if let Some(issuer) = &self.issuer {
             return identity(issuer, site, seed, node).unwrap_or_default();
         }
         if node.role == "control" {
-            // It makes its own certificate: it is the authority.
-            return Vec::new();
+            // It makes its own certificate: it is the authority. What it may fence, it needs the passwords of.
+            return site
+                .nodes
+                .iter()
+                .filter(|other| other.bmc.is_some() && other.name != node.name)
+                .map(|other| {
+                    (
+                        format!("bmc-{}", other.name),
+                        seed.bmc_password(&other.name),
+                    )
+                })
+                .collect();
         }
         let token = self
             .tokens
             .make(&node.name, &node.role, permit.unwrap_or(FIRST), 0);
-        vec![("join-token", Secret::new(&token.text()))]
+        vec![("join-token".to_owned(), Secret::new(&token.text()))]
     }
 }
 
@@ -69,16 +79,19 @@ fn identity(
     site: &Site,
     seed: &Seed,
     node: &SiteNode,
-) -> Option<Vec<(&'static str, Secret)>> {
+) -> Option<Vec<(String, Secret)>> {
     let key = Key::derive(seed.machine_key(&node.name).expose().as_bytes(), "node").ok()?;
     // Nobody renews it, so it is valid as long as the authority; a new seed is what ends it.
     let certificate = issuer
         .issue(&machine(site, node), &key, Validity::whole())
         .ok()?;
     Some(vec![
-        ("identity-authority", Secret::new(&issuer.certificate())),
-        ("identity-certificate", Secret::new(&certificate)),
-        ("identity-key", Secret::new(&key.pem().ok()?)),
+        (
+            "identity-authority".to_owned(),
+            Secret::new(&issuer.certificate()),
+        ),
+        ("identity-certificate".to_owned(), Secret::new(&certificate)),
+        ("identity-key".to_owned(), Secret::new(&key.pem().ok()?)),
     ])
 }
 

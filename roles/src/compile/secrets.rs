@@ -31,7 +31,7 @@ pub struct Secret(Zeroizing<String>);
 
 /// The secrets of one machine, by purpose.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secrets(BTreeMap<&'static str, Secret>);
+pub struct Secrets(BTreeMap<String, Secret>);
 
 /// What is wrong with a seed or a sealed file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,14 +116,14 @@ impl Seed {
     pub fn secrets(&self, site: &Site, node: &SiteNode) -> Secrets {
         let mut secrets = BTreeMap::new();
         if node.bmc.is_some() {
-            secrets.insert("bmc", self.bmc_password(&node.name));
+            secrets.insert("bmc".to_owned(), self.bmc_password(&node.name));
         }
         for (purpose, roles) in SHARED {
             let proxied = *purpose != "proxy-admin" && *purpose != "proxy-cluster";
             if roles.contains(&node.role.as_str())
                 && (proxied || site.options.proxy != Proxy::Haproxy)
             {
-                secrets.insert(purpose, self.password(purpose, "", 32));
+                secrets.insert((*purpose).to_owned(), self.password(purpose, "", 32));
             }
         }
         Secrets(secrets)
@@ -199,12 +199,14 @@ impl Secret {
 
 impl Secrets {
     /// Purposes and secrets, by purpose.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Secret)> {
-        self.0.iter().map(|(purpose, secret)| (*purpose, secret))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0
+            .iter()
+            .map(|(purpose, secret)| (purpose.as_str(), secret))
     }
 
     /// Takes further ones in.
-    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = (&'static str, Secret)>) {
+    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = (String, Secret)>) {
         self.0.extend(more);
     }
 

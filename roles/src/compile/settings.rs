@@ -479,6 +479,23 @@ pub(super) fn export(site: &Site) -> &str {
     site.storage.export.as_deref().unwrap_or("/var/srv/export")
 }
 
+/// Management controllers of all other machines: name, address and user.
+fn fence(context: &Context<'_>, node: &SiteNode) -> Vec<Value> {
+    let others = context.site.nodes.iter();
+    let known = others.filter(|other| other.name != node.name);
+    let known = known.filter_map(|other| {
+        let bmc = other.bmc.as_ref()?;
+        let entry = [
+            ("name", other.name.as_str()),
+            ("address", bmc.address.as_str()),
+            ("user", bmc.user.as_deref().unwrap_or("rackwright")),
+        ];
+        let entry = entry.map(|(key, text)| (key.to_owned(), Value::from(text)));
+        Some(Value::Table(entry.into_iter().collect()))
+    });
+    known.collect()
+}
+
 fn control(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
     let site = context.site;
     let witness = site.failover.witness.as_ref() == Some(&node.name);
@@ -491,6 +508,7 @@ fn control(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         .map(|address| address.as_str().into())
         .collect();
     settings.put("peers", peers);
+    settings.put("fence", fence(context, node));
     if runs_garbd(context, node) {
         settings.put("garbd", true);
         settings.put("members", context.members.clone());
