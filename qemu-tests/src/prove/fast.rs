@@ -62,6 +62,7 @@ pub(super) fn tests() -> Vec<Test> {
         },
         Test {
             name: "mail",
+            beside: true,
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
                 let words = [
