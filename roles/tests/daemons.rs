@@ -209,7 +209,7 @@ rdma = true
 arc_max = 1073741824
 vips = [{ name = "mail", network = "cluster", address = "10.77.30.9/24", router_id = 51, priority = 150, source = "10.77.30.41", peers = ["10.77.30.42"] }, { name = "gateway", network = "cluster", address = "10.77.30.1/24", router_id = 52, priority = 150, peers = [] }]
 databases = [{ name = "db1", address = "10.77.30.11" }, { name = "db2", address = "10.77.30.12" }]
-mail_servers = [{ name = "iw1", address = "10.77.30.21", id = "a1", master = true }, { name = "iw2", address = "10.77.30.22", id = "a2", master = false }]
+mail_servers = [{ name = "iw1", address = "10.77.30.21", id = "a1", master = true, outbound_first = 32768, outbound_last = 35583 }, { name = "iw2", address = "10.77.30.22", id = "a2", master = false, outbound_first = 35584, outbound_last = 38399 }]
 loopback_addresses = ["10.77.30.9"]
 members = ["10.77.30.11", "10.77.30.12", "10.77.30.13"]
 "#

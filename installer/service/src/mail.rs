@@ -189,13 +189,21 @@ pub fn database_files(settings: &Mail, password: &str) -> Result<Vec<Secret>, Re
     let lookup = |name: &str, query: &str| Secret {
         path: format!("{FOLDER}/{name}.cf"),
         text: format!(
-            "hosts = inet:{}\nuser = {DATABASE}\npassword = {password}\ndbname = {DATABASE}\noption_file =\nquery = {query}\n",
+            "hosts = inet:{}\nuser = {DATABASE}\npassword = {password}\ndbname = {DATABASE}\noption_file = {FOLDER}/tls.cnf\noption_group = client\nquery = {query}\n",
             bracket(host)
         ),
         owner: "root:postfix",
         mode: 0o640,
     };
     Ok(vec![
+        // Postfix has no setting that demands TLS without files of a CA; the client library reads one. Seen with Postfix
+        // 3.10 and MariaDB 11.8 (2026-11-23): without a value (`ssl-enforce`) the library logs in in clear.
+        Secret {
+            path: format!("{FOLDER}/tls.cnf"),
+            text: "[client]\nssl-enforce = 1\n".to_owned(),
+            owner: "root:postfix",
+            mode: 0o640,
+        },
         lookup("domains", "SELECT 1 FROM domains WHERE name = '%s'"),
         lookup(
             "mailboxes",
@@ -213,7 +221,7 @@ pub fn database_files(settings: &Mail, password: &str) -> Result<Vec<Secret>, Re
         Secret {
             path: format!("{FOLDER}/dovecot-database.conf"),
             text: format!(
-                "sql_driver = mysql\nmysql {host} {{\n  user = {DATABASE}\n  password = {password}\n  dbname = {DATABASE}\n  ssl = no\n}}\n"
+                "sql_driver = mysql\nmysql {host} {{\n  user = {DATABASE}\n  password = {password}\n  dbname = {DATABASE}\n  ssl = yes\n}}\n"
             ),
             owner: "root:dovecot",
             mode: 0o640,
@@ -221,7 +229,7 @@ pub fn database_files(settings: &Mail, password: &str) -> Result<Vec<Secret>, Re
         Secret {
             path: format!("{FOLDER}/client.cnf"),
             text: format!(
-                "[client]\nprotocol = tcp\nhost = {host}\nuser = {DATABASE}\npassword = {password}\ndatabase = {DATABASE}\nconnect_timeout = 5\nskip_ssl\n"
+                "[client]\nprotocol = tcp\nhost = {host}\nuser = {DATABASE}\npassword = {password}\ndatabase = {DATABASE}\nconnect_timeout = 5\nssl\n"
             ),
             owner: "root:root",
             mode: 0o600,

@@ -10,7 +10,7 @@ const ALL: &str = "all steps are done";
 
 fn insert(node: &Node, text: &str) -> bool {
     node.try_run(&format!(
-        "MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --connect-timeout=2 --skip-ssl -h {} -u mail mail -e \
+        "MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --connect-timeout=2 --skip-ssl-verify-server-cert -h {} -u mail mail -e \
          \"CREATE TABLE IF NOT EXISTS t (text VARCHAR(99)); INSERT INTO t VALUES ('{text}')\"",
         node.address
     ))

@@ -270,7 +270,7 @@ fn beside(image: &Image, own: &str, role: &str) -> Image {
 /// A row by way of `address`, as the account for mail; the password is the machine's own secret.
 fn insert(address: &str, text: &str) -> String {
     format!(
-        "sudo sh -c 'MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --skip-ssl --connect-timeout=5 \
+        "sudo sh -c 'MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --skip-ssl-verify-server-cert --connect-timeout=5 \
          -h {address} -u mail mail -e \"CREATE TABLE IF NOT EXISTS t (text VARCHAR(99)); INSERT INTO t VALUES (\\\"{text}\\\")\"'"
     )
 }

@@ -63,7 +63,7 @@ impl Settings {
     }
 }
 
-fn table<const N: usize>(entries: [(&str, Value); N]) -> Value {
+fn table<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     entries
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -282,12 +282,17 @@ fn balancer(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
             let network = mail_vip.map_or("public", |vip| &vip.vip.network);
             let address = server.addresses.get(network).or_else(|| inner(server))?;
             let id = context.identities.mail_ids.get(&server.name)?;
-            Some(table([
+            let mut entry = vec![
                 ("name", server.name.as_str().into()),
                 ("address", address.as_str().into()),
                 ("id", id.as_str().into()),
                 ("master", is_master(context, server).into()),
-            ]))
+            ];
+            if let Some((first, last)) = outbound_ports(context, server) {
+                entry.push(("outbound_first", first.into()));
+                entry.push(("outbound_last", last.into()));
+            }
+            Some(table(entry))
         })
         .collect();
     settings.put("mail_servers", servers);
@@ -320,6 +325,25 @@ fn balancer(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
 
 fn runs_garbd(context: &Context<'_>, node: &SiteNode) -> bool {
     context.site.galera.garbd.as_ref() == Some(&node.name)
+}
+
+/// Ports that a mail server's own connections come from, first and last. With direct routing all servers send mail from the
+/// one address that names resolve to, and the balancer hands the answers to the server whose port they go to. Pieces of
+/// 32768 to 60999, of one width whatever the number of servers is: a new server changes nobody else's.
+fn outbound_ports(context: &Context<'_>, node: &SiteNode) -> Option<(i64, i64)> {
+    const FIRST: i64 = 32_768;
+    const WIDTH: i64 = 2_816;
+    const PIECES: usize = 10;
+    if context.site.options.delivery != Delivery::Direct {
+        return None;
+    }
+    let place = context
+        .production
+        .iter()
+        .position(|server| server.name == node.name)
+        .filter(|place| *place < PIECES)?;
+    let first = FIRST + WIDTH * i64::try_from(place).ok()?;
+    Some((first, first + WIDTH - 1))
 }
 
 /// Works while all is well, and owns the configuration: the one that says so, else the first.
@@ -382,6 +406,10 @@ fn mail(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
             .map(|vip| vip.vip.address.as_str().into())
             .collect();
         settings.put("loopback_addresses", held);
+        if let Some((first, last)) = outbound_ports(context, node) {
+            settings.put("outbound_first", first);
+            settings.put("outbound_last", last);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn file(roles: &RoleSet, folder: &RoleFolder, node: Option<&NodeFile>
     });
     let (taken, forwarded) = if balances {
         (
-            "        meta mark { 0x10, 0x11 } accept comment \"mail, to LVS\"\n",
+            "        meta mark { 0x10, 0x100-0x109 } accept comment \"mail, to LVS\"\n",
             "        ct state established,related accept\n        meta mark { 0x10, 0x12, 0x13 } accept comment \"mail, by LVS\"\n",
         )
     } else {

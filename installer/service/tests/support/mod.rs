@@ -34,7 +34,7 @@ daemon mariadb-install-db --user=mysql --auth-root-authentication-method=socket 
 daemon mariadbd --no-defaults --user=mysql --datadir=/var/lib/mysql --socket=/run/mysqld/mysqld.sock --bind-address=127.0.0.1 --innodb-buffer-pool-size=32M > "$merged/mariadb.log" 2>&1 &
 for try in $(seq 150); do daemon mariadb -e 'SELECT 1' > /dev/null 2>&1 && break; sleep 0.2; done
 daemon mariadb < "$root/users.sql"
-for file in domains mailboxes aliases senders; do daemon chown root:postfix /run/rackwright/mail/$file.cf; done
+for file in domains.cf mailboxes.cf aliases.cf senders.cf tls.cnf; do daemon chown root:postfix /run/rackwright/mail/$file; done
 daemon install -d -o 5000 -g 5000 -m 0770 /var/srv/mail/mail
 daemon install -d -m 0755 /var/spool/rackwright/postfix /var/lib/postfix
 daemon chown postfix /var/lib/postfix
@@ -192,10 +192,10 @@ fn write(role: &str, root: &Utf8Path, programs: &Utf8Path) {
     .unwrap();
 }
 
-/// As an operator would add them; passwords in clear so that the test needs no `doveadm`.
+/// The account as the database's role makes it: only with TLS. Users as an operator would add them; passwords in clear so that the test needs no `doveadm`.
 fn users() -> String {
     format!(
-        "CREATE DATABASE mail;\nCREATE USER mail@'127.0.0.1' IDENTIFIED BY 'testpassword';\nGRANT ALL ON mail.* TO mail@'127.0.0.1';\nUSE mail;\n{}\
+        "CREATE DATABASE mail;\nCREATE USER mail@'127.0.0.1' IDENTIFIED BY 'testpassword' REQUIRE SSL;\nGRANT ALL ON mail.* TO mail@'127.0.0.1';\nUSE mail;\n{}\
          INSERT INTO domains VALUES ('example.com');\n\
          INSERT INTO users VALUES ('anna@example.com', '{{PLAIN}}right', TRUE), ('bert@example.com', '{{PLAIN}}right', TRUE), ('off@example.com', '{{PLAIN}}right', FALSE);\n\
          INSERT INTO aliases VALUES ('sales@example.com', 'anna@example.com');\n",
