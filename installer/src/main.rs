@@ -4,6 +4,7 @@ mod apply;
 mod arguments;
 mod bmc;
 mod cluster;
+mod countdown;
 mod decommission;
 mod findings;
 mod generate;
