@@ -104,10 +104,41 @@ pub fn confirm(node: &str, task: &str) -> anyhow::Result<()> {
     output::note(&format!(
         "type the node's name, `{node}`, to destroy what is listed above and {task}:"
     ));
+    typed(&mut io::stdin().lock(), node)
+}
+
+/// Nothing but the name is a yes.
+fn typed(input: &mut dyn BufRead, node: &str) -> anyhow::Result<()> {
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    input.read_line(&mut answer)?;
     if answer.trim() != node {
         bail!("`{}` is not `{node}`: nothing was written", answer.trim());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_name_is_a_yes() {
+        for (answer, good) in [
+            ("mail-1\n", true),
+            ("mail-1", true),
+            ("", false),
+            ("\n", false),
+            ("y\n", false),
+            ("mail-10\n", false),
+            ("MAIL-1\n", false),
+        ] {
+            let said = typed(&mut answer.as_bytes(), "mail-1");
+            assert_eq!(said.is_ok(), good, "{answer:?}");
+        }
+        let error = typed(&mut "yes\n".as_bytes(), "mail-1").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`yes` is not `mail-1`: nothing was written"
+        );
+    }
 }

@@ -382,6 +382,23 @@ pub struct Repair {
     /// Allow to destroy what is guarded, by the key that the refusal shows
     #[arg(long, value_name = "KEY")]
     pub destroy: Vec<String>,
+    /// Digest of the plan that was confirmed already
+    #[arg(long, hide = true)]
+    pub confirmed: Option<String>,
+}
+
+impl Repair {
+    /// As the live system's service does it.
+    pub fn unattended() -> Self {
+        Self {
+            dry_run: false,
+            permit: true,
+            node: None,
+            roles: run::appliance::ROLES.into(),
+            destroy: Vec::new(),
+            confirmed: None,
+        }
+    }
 }
 
 /// Options of `bmc`.

@@ -11,13 +11,19 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use nix::sys::signal::{SigSet, Signal};
-use run::{Event, Outcome, console::Consoles};
+use roles::NodeFile;
+use run::{
+    Event, Outcome,
+    console::{CONSOLES, Consoles},
+    node_source,
+};
 use serde::Serialize;
 use system::{Command, Network, System};
 
 use crate::{
     apply,
     arguments::{Install, Sources},
+    countdown::{self, Listeners},
     findings, output, preflight, repair,
     survey::{self, Survey},
 };
@@ -31,7 +37,9 @@ const WIZARDS: [&str; 3] = [
     "rackwright-tui@ttyS0.service",
     "rackwright-tui@ttyS1.service",
 ];
-/// A node file that has no permit, for the wizard. May hold a password hash: root's alone.
+/// The node file keeps the shell closed: this file is the condition of the root shells' unit.
+pub const CLOSED: &str = "/run/rackwright/shell-closed";
+/// A node file that is not installed unattended, for the wizard. May hold a password hash: root's alone.
 pub const FOUND: &str = "/run/rackwright/found-node.toml";
 
 pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 {
@@ -78,10 +86,17 @@ pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 
                 ));
             }
         }
-        Outcome::Refused => consoles
-            .say("nothing was written; this system stays up, with a root shell on every console"),
+        Outcome::Refused => {
+            consoles.say(&format!(
+                "nothing was written; this system stays up, {}",
+                way_in(system)
+            ));
+        }
         Outcome::Failed | Outcome::Cancelled => {
-            consoles.say("the install is INCOMPLETE; this system stays up, with a root shell on every console");
+            consoles.say(&format!(
+                "the install is INCOMPLETE; this system stays up, {}",
+                way_in(system)
+            ));
         }
     }
     apply::code(outcome)
@@ -99,9 +114,43 @@ struct NoPermit {
     digest: String,
 }
 
+/// Somebody pressed the key before the first write.
+#[derive(Debug, thiserror::Error)]
+#[error("Esc was pressed on {console}: the wizard goes on, and nothing was written")]
+struct Asked {
+    console: String,
+}
+
+/// What the consoles lead to.
+fn way_in(system: &dyn System) -> &'static str {
+    if system.exists(Utf8Path::new(CLOSED)) {
+        "and the node file keeps the shell closed"
+    } else {
+        "with a root shell on every console"
+    }
+}
+
+/// Closes the root shells of this live system, if the node file says so. In rescue mode they are open before any node file is
+/// read.
+fn keep_policy(system: &dyn System, node: &NodeFile) {
+    if node.console.is_open() {
+        return;
+    }
+    // The second screen has had one since the boot.
+    let stop = Command::new("systemctl").args(["stop", "--no-block", "rackwright-shell@tty2"]);
+    let closed = system
+        .write(Utf8Path::new(CLOSED), b"", 0o600)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(system.run(&stop)?));
+    if let Err(error) = closed {
+        tracing::warn!(%error, "the shell cannot be closed");
+    }
+}
+
 /// The wizard is what helps.
 fn is_for_a_person(error: &anyhow::Error) -> bool {
     error.is::<NoPermit>()
+        || error.is::<Asked>()
         || matches!(
             error.downcast_ref(),
             Some(run::node_source::NodeSourceError::Nowhere)
@@ -144,7 +193,17 @@ fn prepare(
             message: line.to_owned(),
         });
     };
-    let mut survey = match repair::permitted(system, &mut tell)? {
+    // What was confirmed at the wizard is an install, whatever lies on a medium.
+    let permitted = if options.watched {
+        None
+    } else {
+        let roles = roles::folder::read(&sources.roles)?;
+        let (_, node) = node_source::load(system, &roles, &mut tell)?;
+        // Before anything can fail: then there would be a shell.
+        keep_policy(system, &node);
+        repair::permitted(system, &node, &mut tell)?
+    };
+    let mut survey = match permitted {
         Some(survey) => survey,
         None => {
             let mut survey = survey::survey(system, &sources, &mut tell)?;
@@ -165,15 +224,57 @@ fn prepare(
     findings::gate(&survey.findings)?;
     survey.context.permit.clone_from(&survey.node.permit);
     if survey.context.permit.is_none() {
-        let text = survey.context.node_file.as_bytes();
-        system.write(Utf8Path::new(FOUND), text, 0o600).ok();
+        leave_for_wizard(system, &survey);
         return Err(NoPermit {
             node: survey.node.node.clone(),
             digest: survey.plan.digest(),
         }
         .into());
     }
-    Ok((survey, stop_requests()?))
+    let cancel = stop_requests()?;
+    if !options.watched
+        && let Some(console) = last_chance(system, &survey, consoles, &cancel)
+    {
+        leave_for_wizard(system, &survey);
+        return Err(Asked { console }.into());
+    }
+    Ok((survey, cancel))
+}
+
+/// The node file, for the screens.
+fn leave_for_wizard(system: &dyn System, survey: &Survey) {
+    let text = survey.context.node_file.as_bytes();
+    system.write(Utf8Path::new(FOUND), text, 0o600).ok();
+}
+
+/// The seconds in which somebody at a console can say no; gives the console.
+fn last_chance(
+    system: &dyn System,
+    survey: &Survey,
+    consoles: &Consoles<'_>,
+    stop: &dyn Fn() -> bool,
+) -> Option<String> {
+    let seconds = survey.node.console.wait();
+    if seconds == 0 {
+        return None;
+    }
+    let task = if survey.plan.is_repair() {
+        "repair"
+    } else {
+        "install"
+    };
+    countdown::wait(
+        seconds,
+        &mut Listeners::on(&CONSOLES),
+        &|time| system.sleep(time),
+        &mut |left| {
+            consoles.say(&format!(
+                "unattended {task} of {} in {left} s; Esc leads to the wizard instead",
+                survey.node.node
+            ));
+        },
+        stop,
+    )
 }
 
 /// Keeps a fact of this boot below `/run/rackwright`; an install does not fail for want of it.

@@ -5,6 +5,7 @@ mod arguments;
 mod authority;
 mod bmc;
 mod cluster;
+mod countdown;
 mod decommission;
 mod fence;
 mod findings;

@@ -4,15 +4,18 @@
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 use firmware::Inventory;
-use plan::StablePaths;
-use roles::{NodeFile, folder::RoleSet};
+use plan::{Plan, StablePaths, repair::RepairError};
+use roles::{NodeFile, Role, folder::RoleSet};
 use run::{
     Context, Outcome,
     appliance::boot_facts::Mode,
+    console::Consoles,
     node_source::{self, NodeSourceError, NodeText},
-    permit, recorded,
+    permit,
+    recorded::{self, Recorded},
 };
 use system::System;
+use tui::message::Installed;
 
 use crate::{
     apply,
@@ -26,6 +29,9 @@ const RECORDED: &str = "/state/node.toml";
 
 pub fn run(system: &dyn System, options: &Repair, json: bool) -> anyhow::Result<u8> {
     must_be_ours(system)?;
+    if let Some(confirmed) = &options.confirmed {
+        return confirmed_at_the_wizard(system, options, confirmed, json);
+    }
     let mut survey = survey(system, options, &mut output::note)?;
     if survey.plan.steps.is_empty() {
         return nothing_to_do(&survey, json);
@@ -50,6 +56,53 @@ pub fn run(system: &dyn System, options: &Repair, json: bool) -> anyhow::Result<
     Ok(apply::code(outcome))
 }
 
+/// The name was typed below the plan with this digest; whoever watches the events must see why nothing happens.
+fn confirmed_at_the_wizard(
+    system: &dyn System,
+    options: &Repair,
+    confirmed: &str,
+    json: bool,
+) -> anyhow::Result<u8> {
+    let survey = survey(system, options, &mut output::note).and_then(|survey| {
+        if survey.plan.digest() != confirmed {
+            bail!(
+                "the disks are not those that were confirmed\n\
+                 hint: look at the machine again and confirm what is shown"
+            );
+        }
+        Ok(survey)
+    });
+    match survey {
+        Ok(survey) => {
+            let outcome = apply::carry_out(system, &survey.plan, &survey.context, json)?;
+            Ok(apply::code(outcome))
+        }
+        Err(error) => {
+            Consoles::on(system, &[]).tell(run::Event::Ended {
+                outcome: Outcome::Refused,
+                message: output::explain(&error),
+            });
+            Err(error)
+        }
+    }
+}
+
+/// What is installed here and what it lacks, for the wizard. The same plan as a repair with these keys allowed.
+///
+/// # Errors
+/// There is no installed system, or it cannot be told which.
+pub fn look(system: &dyn System, allowed: &[String]) -> anyhow::Result<(Installed, Inventory)> {
+    let options = Repair {
+        destroy: allowed.to_vec(),
+        ..Repair::unattended()
+    };
+    let found = find(system, &options, &mut |_| {})?;
+    let plan = found.plan(&options);
+    let version = found.recorded.install.version.clone();
+    let installed = Installed::compare(&found.recorded.plan, version, plan);
+    Ok((installed, found.inventory))
+}
+
 fn nothing_to_do(survey: &Survey, json: bool) -> anyhow::Result<u8> {
     if json {
         output::json(&survey.plan)?;
@@ -64,19 +117,15 @@ fn nothing_to_do(survey: &Survey, json: bool) -> anyhow::Result<u8> {
 /// The repair that the node file permits to the unattended service; none if its permit is for an install.
 pub fn permitted(
     system: &dyn System,
+    node: &NodeFile,
     tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Option<Survey>> {
-    let options = Repair {
-        dry_run: false,
-        permit: true,
-        node: None,
-        roles: run::appliance::ROLES.into(),
-        destroy: Vec::new(),
-    };
-    let roles = roles::folder::read(&options.roles)?;
-    let (_, node) = node_source::load(system, &roles, tell)?;
-    let task = node.permit.and_then(|permit| permit.task);
-    if task.as_deref() != Some(permit::REPAIR) {
+    let options = Repair::unattended();
+    let task = node
+        .permit
+        .as_ref()
+        .and_then(|permit| permit.task.as_deref());
+    if task != Some(permit::REPAIR) {
         return Ok(None);
     }
     let survey = survey(system, &options, tell)?;
@@ -90,12 +139,34 @@ pub fn permitted(
     Ok(Some(survey))
 }
 
-/// What is there, what was recorded, and the plan.
-fn survey(
+/// What is there and what was recorded.
+struct Found {
+    inventory: Inventory,
+    recorded: Recorded,
+    text: String,
+    node: NodeFile,
+    role: Role,
+}
+
+impl Found {
+    fn plan(&self, options: &Repair) -> Result<Plan, RepairError> {
+        let mut allowed = options.destroy.clone();
+        allowed.extend(self.node.storage.destroy.iter().cloned());
+        plan::repair::make(
+            &self.recorded.plan,
+            &self.role,
+            &self.node,
+            &self.inventory,
+            &allowed,
+        )
+    }
+}
+
+fn find(
     system: &dyn System,
     options: &Repair,
     tell: &mut dyn FnMut(&str),
-) -> anyhow::Result<Survey> {
+) -> anyhow::Result<Found> {
     let roles = roles::folder::read(&options.roles)?;
     let inventory: Inventory = inventory::probe(Utf8Path::new("/"));
     let given = given_node_file(system, options, &roles, tell)?;
@@ -106,6 +177,7 @@ fn survey(
         None => {
             let text = recorded
                 .node_file
+                .clone()
                 .context("the installed system has no node file\nhint: give one with `--node`")?;
             let node = roles::parse::node_file(RECORDED, &text, Some(&roles))?;
             (text, node)
@@ -125,20 +197,34 @@ fn survey(
             node.role
         );
     }
-    let mut allowed = options.destroy.clone();
-    allowed.extend(node.storage.destroy.iter().cloned());
-    let plan = plan::repair::make(&recorded.plan, &folder.role, &node, &inventory, &allowed)?;
-    let context = Context::new(
+    Ok(Found {
         inventory,
+        role: folder.role.clone(),
+        recorded,
         text,
-        recorded.install.role,
-        recorded.install.version,
+        node,
+    })
+}
+
+/// What is there, what was recorded, and the plan.
+fn survey(
+    system: &dyn System,
+    options: &Repair,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Survey> {
+    let found = find(system, options, tell)?;
+    let plan = found.plan(options)?;
+    let context = Context::new(
+        found.inventory,
+        found.text,
+        found.recorded.install.role,
+        found.recorded.install.version,
         survey::root_device(survey::boot_facts(system)?),
     );
     Ok(Survey {
         plan,
         context,
-        node,
+        node: found.node,
         // No gate: the machine has been installed and runs, and a repair makes it no worse.
         findings: Vec::new(),
     })

@@ -25,7 +25,10 @@ use tui::{
     terminal::{self, Program},
 };
 
-use crate::{arguments, inventory, survey, tui_live::Executor};
+use crate::{
+    arguments, inventory, survey,
+    tui_live::{Executor, shell_is_open},
+};
 
 /// The list of messages that all consoles of the live system share.
 pub const SESSION: &str = "/run/rackwright/session.jsonl";
@@ -59,8 +62,8 @@ pub fn run(options: &arguments::Tui) -> anyhow::Result<u8> {
 pub fn console(options: &arguments::Console) -> anyhow::Result<u8> {
     let stop = stop_requests()?;
     let shown = show(Mode::Console, options.plain, Log::memory(), &stop);
-    if shown.is_err() && !stop() {
-        // A console that cannot draw must still let somebody in.
+    if shown.is_err() && !stop() && shell_is_open(Mode::Console) {
+        // A console that cannot draw must still let somebody in, where the node file lets anybody in.
         system::on_terminal(&Command::new("/bin/login"))?;
     }
     shown

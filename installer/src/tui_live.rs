@@ -15,14 +15,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use firmware::Inventory;
 use preflight::{Depth, Measured};
 use roles::NodeFile;
-use run::{appliance, journal, node_source};
+use run::{
+    appliance, journal,
+    node_source::{self, stick},
+};
 use system::{Command, Live, System};
 use tui::{
     Effect, Facts, Message,
     executor::Post,
     facts::Mode,
     log,
-    message::{Neighbour, Place, Wait},
+    message::{Installed, Neighbour, Place, Wait},
 };
 
 use crate::{inventory, output, preflight as asking, survey, tui::SESSION};
@@ -102,15 +105,19 @@ impl tui::executor::Executor for Executor {
     }
 
     fn on_console(&mut self, effect: &Effect, post: &Post) {
-        let command = match (effect, self.mode) {
-            (Effect::Repair, _) => Command::new("/bin/bash").args([
-                "-c",
-                "rackwright-installer repair; printf '\\nEnter goes back. '; read -r _",
-            ]),
+        let command = match self.mode {
             // The running appliance lets nobody in without an account.
-            (_, Mode::Console) => Command::new("/bin/login"),
-            (_, Mode::Install) => Command::new("/bin/bash").arg("--login"),
+            Mode::Console => Command::new("/bin/login"),
+            Mode::Install => Command::new("/bin/bash").arg("--login"),
         };
+        // The screens ask too, but they know the node file only after the machine was looked at.
+        if *effect == Effect::Shell && !shell_is_open(self.mode) {
+            post(done(
+                Wait::Light,
+                Err(anyhow::anyhow!("the node file keeps the shell closed")),
+            ));
+            return;
+        }
         if let Err(error) = system::on_terminal(&command) {
             post(done(Wait::Light, Err(error.into())));
         }
@@ -146,14 +153,37 @@ fn facts(mode: Mode) -> anyhow::Result<Facts> {
         image_size: boot.root.size,
         image_sha256: boot.root.sha256,
         session: format!("typed-{session}"),
+        shell: shell_is_open(mode) && node.as_ref().is_none_or(|node| node.console.is_open()),
         node,
         node_source,
         depot: None,
         simulated: false,
         bmc_password: run::secrets::bmc_password(&Live)?.is_some(),
-        shell: true,
         warnings: boot.warnings,
     })
+}
+
+/// By the node file: of the medium in the live system, of the machine on the running appliance. One that cannot be read closes
+/// nothing: a log-in asks for a password, and the live system's shells are open without a node file, too.
+pub fn shell_is_open(mode: Mode) -> bool {
+    match mode {
+        Mode::Install => !Live.exists(Utf8Path::new(crate::install::CLOSED)),
+        Mode::Console => Live
+            .read(Utf8Path::new(appliance::NODE_FILE))
+            .ok()
+            .and_then(|bytes| console_of(&String::from_utf8_lossy(&bytes)))
+            .is_none_or(|console| console.is_open()),
+    }
+}
+
+/// Only this table: the whole file was checked at boot.
+fn console_of(text: &str) -> Option<roles::node::Console> {
+    #[derive(serde::Deserialize)]
+    struct Only {
+        #[serde(default)]
+        console: roles::node::Console,
+    }
+    toml::from_str::<Only>(text).ok().map(|only| only.console)
 }
 
 /// The node file that the unattended install found and could not use for want of a permit, else one on a medium.
@@ -252,6 +282,17 @@ fn answer(effect: Effect) -> Option<Message> {
             done(Wait::Light, said.map_err(Into::into))
         }
         Effect::Save { place, name, text } => done(Wait::Save, save(place, &name, &text)),
+        Effect::Sticks => Message::Sticks {
+            sticks: stick::list(&Live),
+        },
+        Effect::SaveOn { stick, name, text } => {
+            let said = stick::save(&Live, &stick, &name, &text);
+            done(
+                Wait::Save,
+                said.map(|place| format!("written: {place}"))
+                    .map_err(Into::into),
+            )
+        }
         Effect::Record => done(Wait::Save, record()),
         Effect::Install { node, .. } => return failed_start(install(&node)),
         Effect::Decommission {
@@ -265,13 +306,23 @@ fn answer(effect: Effect) -> Option<Message> {
             }
             return failed_start(detached(&words));
         }
+        Effect::Installed { allowed } => installed(&allowed),
+        Effect::Repair {
+            allowed, digest, ..
+        } => {
+            let mut words = vec!["repair", "--confirmed", &digest];
+            for key in &allowed {
+                words.extend(["--destroy", key]);
+            }
+            return failed_start(detached(&words));
+        }
         Effect::Status => status(),
         Effect::Journal => Message::Journal { lines: log_lines() },
         Effect::Restart => match Live.run(&Command::new("systemctl").arg("reboot")) {
             Ok(_) => return None,
             Err(error) => done(Wait::Restart, Err(error.into())),
         },
-        Effect::Shell | Effect::Repair | Effect::Redraw | Effect::Leave => return None,
+        Effect::Shell | Effect::Redraw | Effect::Leave => return None,
     })
 }
 
@@ -303,6 +354,21 @@ fn detached(words: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The installed system, or why there is none to be seen.
+fn installed(allowed: &[String]) -> Message {
+    let (installed, inventory) = crate::repair::look(&Live, allowed).unwrap_or_else(|error| {
+        let none = Installed {
+            problem: Some(output::explain(&error)),
+            ..Installed::default()
+        };
+        (none, inventory::probe(Utf8Path::new("/")))
+    });
+    Message::Installed {
+        installed: Box::new(installed),
+        inventory: Box::new(inventory),
+    }
+}
+
 fn install(node: &str) -> anyhow::Result<()> {
     Live.write(Utf8Path::new(CONFIRMED), node.as_bytes(), 0o600)?;
     detached(&["install", "--watched", "--node", CONFIRMED])
@@ -310,10 +376,7 @@ fn install(node: &str) -> anyhow::Result<()> {
 
 fn save(place: Place, name: &str, text: &str) -> anyhow::Result<String> {
     match place {
-        Place::Stick => Ok(format!(
-            "written: {}",
-            node_source::save_on_medium(&Live, name, text)?
-        )),
+        Place::Stick => anyhow::bail!("no stick was chosen"),
         Place::Folder => {
             let path = Utf8PathBuf::from(FOLDER).join(name);
             Live.write(&path, text.as_bytes(), 0o600)?;
@@ -408,6 +471,19 @@ fn log_lines() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_closed_console_is_read_from_any_node_file() {
+        for (text, open) in [
+            ("node = \"a\"\n[console]\nshell = \"closed\"\n", Some(false)),
+            ("node = \"a\"\n[console]\nshell = \"open\"\n", Some(true)),
+            ("node = \"a\"\n", Some(true)),
+            ("node =", None),
+        ] {
+            let console = console_of(text);
+            assert_eq!(console.map(|console| console.is_open()), open, "{text}");
+        }
+    }
 
     #[test]
     fn events_are_posted_by_their_numbers_and_whole() {

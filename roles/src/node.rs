@@ -26,6 +26,9 @@ pub struct NodeFile {
     /// Who may log in.
     #[serde(default)]
     pub access: Access,
+    /// What the consoles of the machine allow.
+    #[serde(default, skip_serializing_if = "Console::is_default")]
+    pub console: Console,
     /// Overrides of the role's disk groups: same purpose replaces the role's entry.
     #[serde(default)]
     pub disks: Vec<DiskNeed>,
@@ -100,6 +103,51 @@ pub struct Access {
     pub ssh_keys: Vec<String>,
     /// crypt(5) hash for the console; absent: no console log-in.
     pub password_hash: Option<String>,
+}
+
+/// What the consoles of the machine allow: the screen and the serial lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Console {
+    /// Root shell of the live system, log-in of the running appliance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Shell>,
+    /// Seconds before an unattended install during which Esc on a console leads to the wizard instead; 0: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u32>,
+}
+
+impl Console {
+    /// Seconds of the wait where the node file says nothing: enough to reach for a key, little in a boot of minutes.
+    pub const WAIT: u32 = 10;
+
+    /// The node file says nothing of it.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Keys lead to a shell or a log-in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shell != Some(Shell::Closed)
+    }
+
+    /// Seconds before an unattended install.
+    #[must_use]
+    pub fn wait(&self) -> u32 {
+        self.wait.unwrap_or(Self::WAIT)
+    }
+}
+
+/// Whether the consoles lead to a shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shell {
+    /// A root shell in the live system, a log-in on the running appliance.
+    Open,
+    /// Neither; the running appliance is reached by ssh.
+    Closed,
 }
 
 /// The password hash stays out of logs.

@@ -5,6 +5,18 @@ use crate::shape::{Field, Shape, optional, required};
 pub(crate) const TEXTS: Shape = Shape::List(&Shape::Text);
 const COUNT: Shape = Shape::Integer(0, 100_000);
 
+/// What the consoles allow, in site and node files.
+pub(crate) const CONSOLE: &[Field] = &[
+    optional("shell", Shape::Word(&["open", "closed"])).says(
+        "`closed`: no root shell in the live system, no log-in on the status console; `open` if absent",
+        "\"closed\"",
+    ),
+    optional("wait", Shape::Integer(0, 600)).says(
+        "Seconds before an unattended install during which Esc leads to the wizard; 10 if absent, 0: none",
+        "0",
+    ),
+];
+
 /// Keys of a node file.
 pub(crate) const NODE: &[Field] = &[
     required("format", COUNT),
@@ -28,6 +40,7 @@ pub(crate) const NODE: &[Field] = &[
             optional("password_hash", Shape::Text),
         ]),
     ),
+    optional("console", Shape::Table(CONSOLE)),
     optional("disks", Shape::List(&Shape::Table(DISK_NEED))),
     optional(
         "storage",

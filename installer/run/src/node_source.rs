@@ -8,6 +8,7 @@ use roles::{NodeFile, RoleSet, diagnostic::Diagnostics};
 use system::{DownloadError, Mounted, System, SystemError};
 
 mod candidates;
+pub mod stick;
 
 use candidates::Candidate;
 
@@ -48,11 +49,6 @@ pub enum NodeSourceError {
     /// Several media have different ones.
     #[error("several media hold different node files: {}\nhint: leave only the right one attached", .0.join(", "))]
     Several(Vec<String>),
-    /// Nothing to write to.
-    #[error(
-        "no stick is there to write to\nhint: plug in a stick whose file system or partition is named `RACKWRIGHT`"
-    )]
-    NoMedium,
     /// The URL could not be fetched.
     #[error(transparent)]
     Download(#[from] DownloadError),
@@ -86,35 +82,6 @@ pub fn find(system: &dyn System, tell: &mut dyn FnMut(&str)) -> Result<NodeText,
         return text(url, bytes);
     }
     find_offline(system)?.ok_or(NodeSourceError::Nowhere)
-}
-
-/// Writes a file onto the first removable medium that could carry a node file: one that is named `RACKWRIGHT`. Gives its
-/// place. Only ever on somebody's request.
-///
-/// # Errors
-/// There is no such medium, or it cannot be written.
-pub fn save_on_medium(
-    system: &dyn System,
-    name: &str,
-    text: &str,
-) -> Result<String, NodeSourceError> {
-    let candidate = candidates::list(system)
-        .into_iter()
-        .find(|candidate| candidate.kind != "iso9660")
-        .ok_or(NodeSourceError::NoMedium)?;
-    let target = Utf8Path::new(MOUNT_POINT);
-    let mounted = Mounted::new(
-        system,
-        Utf8Path::new(&candidate.device),
-        target,
-        candidate.kind,
-        false,
-        "",
-    )?;
-    system.write(&target.join(name), text.as_bytes(), 0o600)?;
-    system.sync();
-    mounted.release()?;
-    Ok(format!("{} on {}", name, candidate.device))
 }
 
 /// Finds it without a network: none if it comes by network, or is nowhere.

@@ -12,8 +12,9 @@ use crate::{
 };
 
 /// File, machine, keys, width, height.
-const SCREENS: [(&str, &str, &str, u16, u16); 12] = [
+const SCREENS: [(&str, &str, &str, u16, u16); 13] = [
     ("welcome", "storage-36", "", 100, 30),
+    ("repair", "storage-36", "<Down><Enter>", 100, 30),
     ("hardware", "faults", "2", 100, 30),
     ("disks", "storage-36", "3<Right><Up><Up>", 110, 34),
     ("disks-serial", "storage-36", "3<Right><Up><Up>", 80, 24),

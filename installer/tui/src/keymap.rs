@@ -2,7 +2,7 @@
 
 use crate::{
     key::Key,
-    state::{Popup, Screen, Wizard},
+    state::{Popup, Screen, Task, Wizard},
     text,
 };
 
@@ -159,6 +159,12 @@ const HARDWARE: [Binding; 3] = [
     shown(&[Key::Char('w')], Action::Waive, text::KEY_WAIVE),
     shown(&[Key::Char('r')], Action::Again, text::KEY_RESCAN),
 ];
+const REPAIR: [Binding; 4] = [
+    shown(&[Key::Enter], Action::Choose, text::KEY_SHOW_PLAN),
+    shown(&[Key::Char('b')], Action::Blink, text::KEY_BLINK),
+    shown(&[Key::Char('r')], Action::Again, text::KEY_RESCAN),
+    hidden(&[Key::Char('g')], Action::Guards, text::KEY_GUARDS),
+];
 const DISKS: [Binding; 10] = [
     shown(&[Key::Enter, Key::Char('u')], Action::Use, text::KEY_USE),
     shown(&[Key::Char('l')], Action::Layout, text::KEY_LAYOUT),
@@ -238,6 +244,7 @@ pub fn own(screen: Screen) -> &'static [Binding] {
     match screen {
         Screen::Welcome => &WELCOME,
         Screen::Hardware => &HARDWARE,
+        Screen::Repair => &REPAIR,
         Screen::Disks => &DISKS,
         Screen::Network => &NETWORK,
         Screen::Bmc => &BMC,
@@ -305,6 +312,12 @@ fn useful(wizard: &Wizard, action: Action) -> bool {
         }
         (Screen::Progress | Screen::Done | Screen::Console, Action::Back) => false,
         (Screen::Welcome, Action::Back) => false,
+        (_, Action::Shell) => wizard.facts.shell,
+        (Screen::Review, Action::Choose) => wizard.can_install() || wizard.progress.running(),
+        (Screen::Review, Action::DryRun) => wizard.plan().is_some(),
+        (Screen::Review | Screen::Done, Action::Save) => {
+            wizard.task == Task::Install && wizard.plan().is_some()
+        }
         _ => true,
     }
 }

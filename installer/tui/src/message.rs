@@ -2,7 +2,12 @@
 //! and every console of a machine is a fold over the same list.
 
 use firmware::{Finding, Inventory, inventory::DiskId};
-use run::Record;
+use plan::{
+    Plan, PlanError,
+    repair::RepairError,
+    step::{Guard, PlannedDisk},
+};
+use run::{Record, node_source::stick::Stick};
 use serde::{Deserialize, Serialize};
 
 use crate::{facts::Facts, key::Key};
@@ -75,6 +80,18 @@ pub enum Message {
         /// One line for people.
         text: String,
     },
+    /// Sticks that may be written to.
+    Sticks {
+        /// All of them.
+        sticks: Vec<Stick>,
+    },
+    /// The installed system was looked for.
+    Installed {
+        /// What was found.
+        installed: Box<Installed>,
+        /// The machine, as it was looked at for that.
+        inventory: Box<Inventory>,
+    },
     /// How the running appliance is: the `status --json` document.
     Status {
         /// The document.
@@ -88,6 +105,46 @@ pub enum Message {
     /// Written by a newer version.
     #[serde(other)]
     Unknown,
+}
+
+/// An installed system on the disks, and what would bring it back to what it was.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Installed {
+    /// Node name; empty if there is no installed system.
+    pub node: String,
+    /// Version that was installed.
+    pub version: String,
+    /// Its disks, as they were recorded.
+    pub disks: Vec<PlannedDisk>,
+    /// What a repair does: without steps nothing is missing.
+    pub plan: Option<Plan>,
+    /// Why there is no repair.
+    pub problem: Option<String>,
+    /// What of others would have to be allowed by name.
+    pub guards: Vec<Guard>,
+}
+
+impl Installed {
+    /// From the recorded plan and what a repair of it would be.
+    #[must_use]
+    pub fn compare(recorded: &Plan, version: String, repair: Result<Plan, RepairError>) -> Self {
+        let mut installed = Self {
+            node: recorded.node.clone(),
+            version,
+            disks: recorded.disks.clone(),
+            ..Self::default()
+        };
+        match repair {
+            Ok(plan) => installed.plan = Some(plan),
+            Err(error) => {
+                installed.problem = Some(error.to_string());
+                if let RepairError::Plan(PlanError::Guarded { guards }) = error {
+                    installed.guards = guards;
+                }
+            }
+        }
+        installed
+    }
 }
 
 /// A switch port at the other end of a cable.
@@ -111,6 +168,8 @@ pub enum Wait {
     Bmc,
     /// Writing a file.
     Save,
+    /// Looking for the installed system.
+    Installed,
     /// Starting the install.
     Start,
     /// A light.
@@ -125,7 +184,7 @@ pub enum Wait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
-    /// The first USB stick with a file system named `RACKWRIGHT`.
+    /// A USB stick with a file system named `RACKWRIGHT`, chosen by its name.
     Stick,
     /// The depot that the kernel command line or the node file came from.
     Depot,
@@ -169,6 +228,17 @@ pub enum Effect {
         /// Content.
         text: String,
     },
+    /// Look for sticks.
+    Sticks,
+    /// Write a file onto a stick: only ever after the stick was chosen by its name.
+    SaveOn {
+        /// Which.
+        stick: Stick,
+        /// File name.
+        name: String,
+        /// Content.
+        text: String,
+    },
     /// Install: only ever returned after the node's name was typed below the plan of this digest.
     Install {
         /// The node file's text, with the permit.
@@ -187,8 +257,20 @@ pub enum Effect {
     },
     /// A root shell on this console, until it ends.
     Shell,
-    /// `rackwright-installer repair` on this console, until it ends.
-    Repair,
+    /// Look for the installed system and for what it lacks.
+    Installed {
+        /// Keys of guarded things that may be destroyed.
+        allowed: Vec<String>,
+    },
+    /// Bring back what a changed disk took away: only ever after the confirmation.
+    Repair {
+        /// Name of the machine, as it was typed.
+        node: String,
+        /// Keys of guarded things that may be destroyed.
+        allowed: Vec<String>,
+        /// Digest of the confirmed plan.
+        digest: String,
+    },
     /// Look at the running appliance.
     Status,
     /// Read the last lines of the system's log.
@@ -207,12 +289,15 @@ impl Effect {
     /// It begins something that cannot be undone.
     #[must_use]
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::Install { .. } | Self::Decommission { .. })
+        matches!(
+            self,
+            Self::Install { .. } | Self::Decommission { .. } | Self::Repair { .. }
+        )
     }
 
     /// It takes over the console until it ends.
     #[must_use]
     pub fn takes_console(&self) -> bool {
-        matches!(self, Self::Shell | Self::Repair)
+        matches!(self, Self::Shell)
     }
 }

@@ -8,7 +8,7 @@ use firmware::{
 use plan::{Choices, Plan, PlanError, RootImage, Seed};
 use roles::{NodeFile, role::Purpose};
 
-use crate::facts::Facts;
+use crate::{facts::Facts, message::Installed};
 
 /// Findings of the preflight are not the hardware's (`preflight::PREFIX`).
 const NETWORK: &str = "preflight.";
@@ -32,7 +32,9 @@ impl Proposal {
     /// Nothing keeps it from being confirmed.
     #[must_use]
     pub fn can_install(&self) -> bool {
-        self.plan.is_some()
+        self.plan
+            .as_ref()
+            .is_some_and(|plan| !plan.steps.is_empty())
             && self.problems.is_empty()
             && !self.findings.iter().any(Finding::blocks)
     }
@@ -132,6 +134,22 @@ pub fn decommission(facts: &Facts, node: &NodeFile) -> Proposal {
         plan,
         digest,
         error,
+        ..Proposal::default()
+    }
+}
+
+/// What follows where the installed system is to be brought back. The plan was made by the same function as the one that is
+/// carried out, outside of this program: only there the recorded plan can be read.
+#[must_use]
+pub fn repair(installed: Option<&Installed>) -> Proposal {
+    let Some(installed) = installed else {
+        return Proposal::default();
+    };
+    let digest = installed.plan.as_ref().map(Plan::digest);
+    Proposal {
+        plan: installed.plan.clone(),
+        digest: digest.unwrap_or_default(),
+        problems: installed.problem.iter().cloned().collect(),
         ..Proposal::default()
     }
 }

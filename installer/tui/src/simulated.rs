@@ -3,15 +3,20 @@
 use std::{thread, time::Duration};
 
 use camino::Utf8PathBuf;
-use firmware::{Finding, Weight};
+use firmware::{
+    Finding, Weight,
+    inventory::{Disk, DiskId},
+};
 use plan::{Action, Plan};
-use run::{Event, Outcome, Record};
+use roles::role::Purpose;
+use run::{Event, Outcome, Record, node_source::stick::Stick};
 use serde_json::json;
 
 use crate::{
+    draft,
     executor::{Executor, Post},
     facts::Facts,
-    message::{Effect, Message, Neighbour, Place, Wait},
+    message::{Effect, Installed, Message, Neighbour, Place, Wait},
     proposal,
 };
 
@@ -90,6 +95,18 @@ impl Simulated {
                 let (good, said) = self.save(*place, name, text);
                 done(Wait::Save, good, &said)
             }
+            Effect::Sticks => {
+                let sticks = vec![Stick {
+                    device: "/dev/sdx1".to_owned(),
+                    model: "SanDisk Ultra".to_owned(),
+                    size: 30_752_000_000,
+                }];
+                vec![(400, Message::Sticks { sticks })]
+            }
+            Effect::SaveOn { name, text, .. } => {
+                let (good, said) = self.save(Place::Stick, name, text);
+                done(Wait::Save, good, &said)
+            }
             Effect::Record => done(
                 Wait::Save,
                 false,
@@ -130,8 +147,19 @@ impl Simulated {
                 true,
                 "a real machine restarts now; Ctrl-C leaves the demonstration",
             ),
-            Effect::Shell | Effect::Repair => {
-                done(Wait::Light, false, "a simulated machine has no shell")
+            Effect::Shell => done(Wait::Light, false, "a simulated machine has no shell"),
+            Effect::Installed { allowed } => vec![(
+                900,
+                Message::Installed {
+                    installed: Box::new(self.installed(allowed)),
+                    inventory: Box::new(self.facts.inventory.clone()),
+                },
+            )],
+            Effect::Repair {
+                allowed, digest, ..
+            } => {
+                let plan = self.installed(allowed).plan;
+                self.run(plan, digest)
             }
             Effect::Redraw | Effect::Leave => Vec::new(),
         }
@@ -237,12 +265,39 @@ impl Simulated {
             outcome: Outcome::Done,
             message: if plan.is_decommission() {
                 format!("the disks of `{}` are empty", plan.node)
+            } else if plan.is_repair() {
+                format!("`{}` is whole again", plan.node)
             } else {
                 format!("`{}` is installed", plan.node)
             },
         };
         messages.push((0, self.record(at, ended)));
         messages
+    }
+
+    /// As if this machine had been installed, and one of its system disks been changed since.
+    fn installed(&self, allowed: &[String]) -> Installed {
+        let node = draft::start(&self.facts);
+        let role = &self.facts.role;
+        let mut before = self.facts.clone();
+        let uses = draft::uses(role, &node, &before.inventory);
+        let system = |disk: &&mut Disk| uses.get(&disk.id) == Some(&Purpose::Os);
+        if let Some(disk) = before.inventory.disks.iter_mut().find(system) {
+            disk.id = DiskId(format!("{}-before", disk.id.0));
+            disk.serial = Some("PULLED-OUT-1".to_owned());
+            disk.wwn = disk.wwn.as_ref().map(|_| "0x5000c500aaaa0001".to_owned());
+        }
+        let Some(recorded) = proposal::propose(&before, &node).plan else {
+            return Installed {
+                problem: Some("no installed system was found on the disks of this machine".into()),
+                ..Installed::default()
+            };
+        };
+        Installed::compare(
+            &recorded,
+            self.facts.version.clone(),
+            plan::repair::make(&recorded, role, &node, &self.facts.inventory, allowed),
+        )
     }
 
     fn network(&self, node: &str) -> Message {
@@ -323,6 +378,13 @@ impl Simulated {
                        "serial": disk.serial, "size": disk.size})
             })
             .collect();
+        let unit = |name: &str| role.services.start.iter().any(|unit| unit == name);
+        let held: Vec<_> = unit("keepalived.service")
+            .then(|| json!({"name": "mail", "address": "192.0.2.100", "interface": "mgmt0"}))
+            .into_iter()
+            .collect();
+        let database = unit("rackwright-health.service")
+            .then(|| json!({"running": true, "primary": true, "size": 3, "writable": true}));
         json!({
             "node": format!("{}-1", role.name), "role": role.name, "version": self.facts.version,
             "mode": "run", "slot": "a", "state": "installed", "healthy": true, "disks": disks,
@@ -332,6 +394,12 @@ impl Simulated {
             "networks": [{"name": "mgmt0", "state": "UP", "mac": null, "mtu": 1500,
                           "addresses": ["192.0.2.10/24"]}],
             "services": [], "checks": checks, "own_files": [],
+            "memory": {"total": self.facts.inventory.memory, "available": self.facts.inventory.memory / 3},
+            "held": held, "database": database, "events": [
+                {"at": 1_763_917_490, "text": "the address of this machine is there"},
+                {"at": 1_763_917_499, "text": "health: healthy"},
+                {"at": 1_763_917_500, "text": "the install of this machine is proven"},
+            ],
         })
     }
 }

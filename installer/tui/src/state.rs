@@ -6,9 +6,9 @@ use firmware::{
     Finding,
     inventory::{Disk, DiskId},
 };
-use plan::Plan;
-use roles::{NodeFile, role::Layout, role::Purpose};
-use run::appliance::status::Status;
+use plan::{Plan, step::PlannedDisk};
+use roles::{NodeFile, node::Shell, role::Layout, role::Purpose};
+use run::{appliance::status::Status, node_source::stick::Stick};
 use tui_input::Input;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     draft::{self, Carrier},
     facts::{Facts, Mode},
     fields::{self, FieldId},
-    message::{Neighbour, Place, Wait},
+    message::{Installed, Neighbour, Place, Wait},
     progress::Progress,
     proposal::{self, Proposal},
 };
@@ -41,6 +41,8 @@ pub enum Screen {
     Welcome,
     /// Against the reference.
     Hardware,
+    /// The installed system, and what it lacks.
+    Repair,
     /// Bays and their uses.
     Disks,
     /// Ports, bonds, VLANs, addresses.
@@ -72,8 +74,9 @@ impl Screen {
     ];
 
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Welcome,
+        Self::Repair,
         Self::Hardware,
         Self::Disks,
         Self::Network,
@@ -181,6 +184,8 @@ pub enum Choice {
     Carrier(String, Carrier),
     /// Which port of the board the management controller uses.
     BmcMode(Option<String>),
+    /// Whether the consoles lead to a shell.
+    Shell(Shell),
     /// Leave the data disks as they are, or not.
     KeepData(bool),
     /// Let something guarded be destroyed.
@@ -189,6 +194,8 @@ pub enum Choice {
     Save(Place),
     /// Save what an engineer needs to know of a failure.
     Bundle(Place),
+    /// Write the file that waits onto this stick.
+    Stick(Stick),
     /// Show it as a picture.
     Code,
     /// Restart the machine.
@@ -224,6 +231,8 @@ pub struct Wizard {
     pub notice: Option<Notice>,
     /// The install.
     pub progress: Progress,
+    /// Name and content of a file that waits for a stick.
+    pub file: Option<(String, String)>,
     /// Digest of the plan that was confirmed last.
     pub confirmed: Option<String>,
     /// Disk whose light is on.
@@ -234,6 +243,8 @@ pub struct Wizard {
     pub neighbours: Vec<Neighbour>,
     /// What the management controller said.
     pub bmc: Vec<String>,
+    /// The installed system that a repair is for; absent until it was looked for.
+    pub installed: Option<Box<Installed>>,
     /// The running appliance.
     pub status: Option<Box<Status>>,
     /// Last lines of the log.
@@ -263,11 +274,13 @@ impl Wizard {
             waits: BTreeMap::new(),
             notice: None,
             progress: Progress::default(),
+            file: None,
             confirmed: None,
             light: None,
             network: None,
             neighbours: Vec::new(),
             bmc: Vec::new(),
+            installed: None,
             status: None,
             journal: Vec::new(),
             other_view: false,
@@ -279,7 +292,8 @@ impl Wizard {
     pub fn propose(&mut self) {
         self.proposal = match self.task {
             Task::Decommission => proposal::decommission(&self.facts, &self.node),
-            Task::Install | Task::Repair => proposal::propose(&self.facts, &self.node),
+            Task::Repair => proposal::repair(self.installed.as_deref()),
+            Task::Install => proposal::propose(&self.facts, &self.node),
         };
         let last = self.length().saturating_sub(1);
         let cursor = self.cursors.entry(self.screen).or_default();
@@ -298,6 +312,7 @@ impl Wizard {
         match self.screen {
             Screen::Welcome => 3,
             Screen::Hardware => self.findings().len(),
+            Screen::Repair => self.recorded().len(),
             Screen::Disks => self.spots().len(),
             Screen::Network | Screen::Bmc | Screen::Cluster => {
                 fields::fields(self, self.screen).len()
@@ -338,6 +353,42 @@ impl Wizard {
         self.facts.inventory.disks.get(disk)
     }
 
+    /// Disks of the installed system, those that are missing first.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<(&PlannedDisk, bool)> {
+        let there = |disk: &PlannedDisk| {
+            let disks = &self.facts.inventory.disks;
+            disks.iter().any(|other| other.id == disk.id)
+        };
+        let mut disks: Vec<(&PlannedDisk, bool)> = self
+            .installed
+            .iter()
+            .flat_map(|installed| &installed.disks)
+            .map(|disk| (disk, there(disk)))
+            .collect();
+        disks.sort_by_key(|(_, there)| *there);
+        disks
+    }
+
+    /// Disks of the machine that the installed system does not know.
+    #[must_use]
+    pub fn strangers(&self) -> Vec<&Disk> {
+        let known = |disk: &Disk| {
+            let recorded = self.installed.iter().flat_map(|found| &found.disks);
+            recorded.into_iter().any(|planned| planned.id == disk.id)
+        };
+        let disks = self.facts.inventory.disks.iter();
+        disks
+            .filter(|disk| !disk.boot_medium && !disk.removable && disk.size > 0 && !known(disk))
+            .collect()
+    }
+
+    /// What is to be typed before anything begins.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        self.plan().map_or(&self.node.node, |plan| &plan.node)
+    }
+
     /// The plan, if there is one.
     #[must_use]
     pub fn plan(&self) -> Option<&Plan> {
@@ -362,7 +413,9 @@ impl Wizard {
         self.proposal.can_install()
             && !self.progress.running()
             && !self.waits.contains_key(&Wait::Start)
-            && !self.findings().iter().any(|finding| finding.blocks())
+            // What the network says is of no matter to disks that are emptied or brought back.
+            && (self.task != Task::Install
+                || !self.findings().iter().any(|finding| finding.blocks()))
     }
 }
 

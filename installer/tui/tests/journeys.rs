@@ -57,9 +57,9 @@ fn the_saved_node_file_gives_the_same_plan() {
         if machine == "lb" {
             play.keys("3<Enter><Enter>");
         }
-        play.keys("7w<Enter>");
+        play.keys("7w<Enter><Down><Enter>");
         let saved = play.effects.iter().find_map(|effect| match effect {
-            Effect::Save { text, .. } => Some(text.clone()),
+            Effect::SaveOn { text, .. } => Some(text.clone()),
             _ => None,
         });
         let node = roles::parse::node_file("saved", &saved.unwrap(), Some(&support::ROLES))
@@ -380,4 +380,158 @@ fn a_recording_holds_no_password() {
     let recording = tui::log::redacted(&play.lines);
     assert!(recording.contains("control-1") && !recording.contains("secret"));
     assert_eq!(tui::log::parse(&recording).len(), play.lines.len());
+}
+
+/// `[console] shell = "closed"` of the node file that was found: no key of any screen leads to a shell, and each says why.
+#[test]
+fn a_closed_shell_stays_closed_and_says_so() {
+    let mut closed = facts("control");
+    closed.shell = false;
+    closed.simulated = false;
+    let mut play = Play::new(closed.clone());
+    let text = play.text(80, 24);
+    assert!(text.contains("closed by the node file"), "{text}");
+    for keys in ["<F12>", "!", "?<F12>", "<Esc>7d<F12>"] {
+        play.keys(keys);
+        let text = play.text(80, 24);
+        assert!(
+            text.contains("the node file keeps the shell closed"),
+            "{keys}\n{text}"
+        );
+    }
+    // Leaving would end at a shell, too.
+    play.keys("<Esc>q");
+    assert!(
+        play.text(80, 24).contains("Restart?"),
+        "{}",
+        play.text(80, 24)
+    );
+    play.keys("<Down><Enter>");
+    assert_eq!(play.effects, [Effect::Restart]);
+    closed.mode = tui::facts::Mode::Console;
+    let mut play = Play::new(closed);
+    assert!(
+        !play.text(80, 24).contains("log in"),
+        "{}",
+        play.text(80, 24)
+    );
+    play.keys("<Enter>");
+    assert!(
+        play.text(80, 24).contains("reached by ssh"),
+        "{}",
+        play.text(80, 24)
+    );
+    assert!(!play.effects.contains(&Effect::Shell));
+}
+
+/// What is chosen here is for the installed machine: it opens or closes nothing now.
+#[test]
+fn the_shell_of_the_installed_machine_is_chosen() {
+    let mut play = play("control");
+    play.keys("6<Down><Down><Enter><Down><Enter>");
+    assert_eq!(
+        wizard(&play).node.console.shell,
+        Some(roles::node::Shell::Closed),
+        "{}",
+        play.text(80, 24)
+    );
+    assert!(proposal::text(&wizard(&play).node).contains("shell = \"closed\""));
+    assert!(wizard(&play).facts.shell);
+    play.keys("<Delete>");
+    assert!(wizard(&play).node.console.is_default());
+}
+
+/// Repair and rescue: what is missing, what takes its place, the plan, the typed name; on every role that mirrors its system.
+#[test]
+fn a_changed_disk_is_brought_back() {
+    for machine in ["control", "galera", "storage-36"] {
+        let mut play = play(machine);
+        play.keys("<Down><Enter>");
+        on(&play, Screen::Repair);
+        let text = play.text(80, 24);
+        assert!(
+            text.contains("MISSING") && text.contains("PULLED-OUT-1"),
+            "{text}"
+        );
+        play.keys("<Enter>");
+        on(&play, Screen::Review);
+        let plan = wizard(&play).plan().unwrap().clone();
+        assert!(plan.is_repair());
+        assert_eq!(plan.destroys().len(), 1, "only the new disk");
+        play.keys("<Enter>other<Enter>");
+        assert!(!play.effects.iter().any(Effect::destroys));
+        play.keys("<C-u>").keys(&plan.node).keys("<Enter>");
+        on(&play, Screen::Done);
+        assert!(
+            play.text(80, 24).contains("is whole again"),
+            "{}",
+            play.text(80, 24)
+        );
+        let repairs: Vec<_> = play
+            .effects
+            .iter()
+            .filter(|effect| effect.destroys())
+            .collect();
+        assert!(
+            matches!(&repairs[..], [Effect::Repair { digest, .. }] if *digest == plan.digest()),
+            "{repairs:?}"
+        );
+    }
+}
+
+/// Where nothing can be brought back, the screen says why, and nothing can be confirmed.
+#[test]
+fn no_repair_without_an_installed_system() {
+    let mut play = play("control");
+    play.held = Some(std::collections::VecDeque::new());
+    play.keys("<Down><Enter>");
+    assert!(
+        play.text(80, 24)
+            .contains("looking for the installed system")
+    );
+    let inventory = Box::new(wizard(&play).facts.inventory.clone());
+    play.take(Message::Installed {
+        installed: Box::new(tui::message::Installed {
+            problem: Some("no installed system was found\nhint: install".into()),
+            ..Default::default()
+        }),
+        inventory,
+    });
+    let text = play.text(80, 24);
+    assert!(
+        text.contains("No installed system") && text.contains("hint: install"),
+        "{text}"
+    );
+    play.keys("<Enter><Esc>7<Enter>control-1<Enter>");
+    assert!(!play.effects.iter().any(Effect::destroys));
+    // Back, and to an install: the plan is the install's again.
+    play.keys("<Esc><Esc><Esc><Up><Enter>");
+    on(&play, Screen::Hardware);
+    assert!(wizard(&play).can_install());
+}
+
+/// A stick is written only after it was chosen by its name; the first line of the question is no.
+#[test]
+fn a_stick_is_chosen_by_its_name() {
+    let mut play = play("control");
+    play.keys("7w<Enter>");
+    let text = play.text(80, 24);
+    assert!(text.contains("SanDisk Ultra, 30.8 GB"), "{text}");
+    play.keys("<Enter>");
+    assert!(
+        !play
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::SaveOn { .. }))
+    );
+    play.keys("w<Enter><Down><Enter>");
+    assert!(
+        matches!(play.effects.last(), Some(Effect::SaveOn { stick, .. }) if stick.device == "/dev/sdx1")
+    );
+    // None is there.
+    play.held = Some(std::collections::VecDeque::new());
+    play.keys("w<Enter>");
+    play.take(Message::Sticks { sticks: Vec::new() });
+    let text = play.text(80, 24);
+    assert!(text.contains("no stick named RACKWRIGHT"), "{text}");
 }

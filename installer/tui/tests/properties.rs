@@ -59,7 +59,7 @@ fn check(machine: &str, moves: &[Move]) -> Result<(), TestCaseError> {
                 None => return Ok(()),
                 Some(Move::Key(key)) => open.push_back(Message::Key { key: *key }),
                 Some(Move::Name) => {
-                    let name = state.wizard.as_ref().unwrap().node.node.clone();
+                    let name = state.wizard.as_ref().unwrap().word().to_owned();
                     open.extend(name.chars().map(|letter| Message::Key {
                         key: Key::Char(letter),
                     }));
@@ -91,7 +91,7 @@ fn check(machine: &str, moves: &[Move]) -> Result<(), TestCaseError> {
                         digest,
                         ..
                     }) if input.value().trim() == word => {
-                        prop_assert_eq!(&wizard.node.node, word);
+                        prop_assert_eq!(wizard.word(), word);
                         Some(digest.clone())
                     }
                     _ => None,
@@ -107,7 +107,10 @@ fn check(machine: &str, moves: &[Move]) -> Result<(), TestCaseError> {
         };
         let effects = update(&mut state, &line);
         for effect in effects {
-            if let Effect::Install { digest, .. } | Effect::Decommission { digest, .. } = &effect {
+            if let Effect::Install { digest, .. }
+            | Effect::Decommission { digest, .. }
+            | Effect::Repair { digest, .. } = &effect
+            {
                 if enter && asked.as_ref() == Some(digest) {
                     allowed = Some(digest.clone());
                 }

@@ -8,8 +8,10 @@ use support::play;
 use tui::{Message, play::Play};
 
 /// Screens with the keys that lead there from the start.
-const WAYS: [(&str, &str); 16] = [
+const WAYS: [(&str, &str); 18] = [
     ("01-welcome", ""),
+    ("01-repair", "<Down><Enter>"),
+    ("01-repair-review", "<Down><Enter><Enter>"),
     ("02-hardware", "2"),
     ("03-disks", "3"),
     ("03-disks-table", "3tt<Down>t"),

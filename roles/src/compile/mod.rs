@@ -314,6 +314,7 @@ fn node_file(context: &Context<'_>, node: &SiteNode, permit: Option<&str>) -> No
             task: None,
         }),
         access: site.access.clone(),
+        console: site.console.clone(),
         disks: disks::overrides(site, node, context.roles),
         storage: Storage::default(),
         waivers: node.waivers.clone(),

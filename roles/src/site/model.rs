@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::node::Access;
+use crate::node::{Access, Console};
 
 pub use super::machine::{
     BmcMode, BondMode, Hardware, Link, LinkPort, Router, RouterModel, SiteBmc, SiteNode, Switch,
@@ -35,6 +35,9 @@ pub struct Site {
     /// Who may log in, on every machine.
     #[serde(default)]
     pub access: Access,
+    /// What the consoles allow, on every machine.
+    #[serde(default, skip_serializing_if = "Console::is_default")]
+    pub console: Console,
     /// Time servers outside the cluster.
     #[serde(default)]
     pub time: Servers,

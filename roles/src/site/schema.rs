@@ -1,7 +1,7 @@
 //! The keys of the site file, with a line and an example each: errors, JSON schema and docs/site-file.md come from here.
 
 use crate::{
-    schema::{DISK_NEED, TEXTS},
+    schema::{CONSOLE, DISK_NEED, TEXTS},
     shape::{Field, Shape, optional, required},
 };
 
@@ -18,6 +18,7 @@ pub(crate) const SITE: &[Field] = &[
     optional("quota", Shape::Text).says("Size of one mailbox; without it capacity is not judged", "\"2 GB\""),
     optional("options", Shape::Table(OPTIONS)).says("Choices between programs and ways", ""),
     optional("access", Shape::Table(ACCESS)).says("Who may log in, on every machine; root is always locked", ""),
+    optional("console", Shape::Table(CONSOLE)).says("What the consoles of every machine allow", ""),
     optional("time", Shape::Table(&[optional("servers", TEXTS)
         .says("At least two time servers, names or addresses", "[\"0.pool.ntp.org\", \"1.pool.ntp.org\"]")]))
         .says("Time servers outside the cluster", ""),

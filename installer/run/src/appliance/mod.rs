@@ -9,6 +9,7 @@ pub mod prepare;
 pub mod progress;
 pub mod status;
 mod status_text;
+pub mod surroundings;
 
 pub use boot_check::boot_check;
 pub use incomplete::show as show_incomplete;

@@ -12,6 +12,7 @@ use super::{
     boot_facts::{self, BootFacts, Mode},
     health::{self, Array, CheckResult, Multipath, Pool, Unit, Verdict},
     incomplete, prepare, progress,
+    surroundings::{self, Database, Happened, Held, Memory},
 };
 
 /// The `status --json` document.
@@ -42,6 +43,18 @@ pub struct Status {
     pub multipath: Vec<Multipath>,
     /// Networks.
     pub networks: Vec<Network>,
+    /// Main memory.
+    #[serde(default)]
+    pub memory: Option<Memory>,
+    /// Virtual addresses that this machine holds.
+    #[serde(default)]
+    pub held: Vec<Held>,
+    /// The database of this machine, where it has one that answers.
+    #[serde(default)]
+    pub database: Option<Database>,
+    /// What happened last, oldest first.
+    #[serde(default)]
+    pub events: Vec<Happened>,
     /// Units that the role starts.
     pub services: Vec<Unit>,
     /// Health checks.
@@ -160,7 +173,12 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
         checks.extend(health::evaluate(&wanted, &seen));
         checks.extend(report.iter().flat_map(role));
     }
+    let networks = networks(system);
     Status {
+        memory: surroundings::memory(system),
+        held: surroundings::held(system, &networks),
+        database: surroundings::database(system, &services),
+        events: surroundings::happened(system),
         node: node_name(system).or_else(|| rendered_name(system, mode)),
         role: facts
             .as_ref()
@@ -176,7 +194,7 @@ pub fn status_with(system: &dyn System, roles: Result<RoleSet, String>) -> Statu
         arrays: seen.arrays,
         pools: seen.pools,
         multipath: seen.multipath,
-        networks: networks(system),
+        networks,
         services: seen
             .units
             .into_iter()

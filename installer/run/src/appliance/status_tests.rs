@@ -108,8 +108,12 @@ fn a_machine_with_a_degraded_mirror() {
         [
             "arrays",
             "checks",
+            "database",
             "disks",
+            "events",
             "healthy",
+            "held",
+            "memory",
             "mode",
             "multipath",
             "networks",

@@ -1,6 +1,10 @@
 //! `status` for people: 80 columns, no colour needed.
 
-use super::{health::Verdict, status::Status};
+use super::{
+    health::Verdict,
+    status::Status,
+    surroundings::{Database, Happened},
+};
 
 const WIDTH: usize = 80;
 
@@ -22,6 +26,13 @@ pub(super) fn text(status: &Status) -> String {
         "role {}, version {}, {slot}, {}",
         status.role, status.version, status.state
     ));
+    if let Some(memory) = status.memory {
+        lines.push(format!(
+            "memory: {} of {} available",
+            size(memory.available),
+            size(memory.total)
+        ));
+    }
     for verdict in [Verdict::Fail, Verdict::Warn] {
         for check in status.checks.iter().filter(|check| check.result == verdict) {
             let mark = verdict.name().to_uppercase();
@@ -111,6 +122,19 @@ pub(super) fn text(status: &Status) -> String {
     );
     section(
         &mut lines,
+        "Virtual addresses held",
+        status
+            .held
+            .iter()
+            .map(|held| format!("{:<10} {} {}", held.interface, held.address, held.name)),
+    );
+    section(
+        &mut lines,
+        "Database",
+        status.database.iter().map(Database::text),
+    );
+    section(
+        &mut lines,
         "Services",
         status
             .services
@@ -126,6 +150,11 @@ pub(super) fn text(status: &Status) -> String {
         &mut lines,
         "Own files over the rendered ones",
         status.own_files.iter().cloned(),
+    );
+    section(
+        &mut lines,
+        "Last events, UTC",
+        status.events.iter().map(Happened::text),
     );
     lines.join("\n") + "\n"
 }

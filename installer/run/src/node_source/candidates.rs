@@ -40,6 +40,23 @@ pub fn list(system: &dyn System) -> Vec<Candidate> {
         .collect()
 }
 
+/// Those that may be written to: on something that people plug in, and never on the boot medium (DESIGN.md, promise 1).
+pub fn writable(system: &dyn System) -> Vec<Candidate> {
+    let class = Utf8Path::new("/sys/class/block");
+    let medium = boot_medium(system);
+    let names = system.list(class).unwrap_or_default();
+    names
+        .into_iter()
+        .filter(|name| {
+            !name.starts_with("ram")
+                && !on_medium(name, medium.as_deref())
+                && is_removable(system, &class.join(name))
+        })
+        .filter_map(|name| candidate(system, &name))
+        .filter(|candidate| candidate.kind != "iso9660")
+        .collect()
+}
+
 /// Device node of the disk the live system was booted from: a hypervisor may give it as an ordinary disk.
 fn boot_medium(system: &dyn System) -> Option<String> {
     let text = system.read(Utf8Path::new(boot_facts::PATH)).ok()?;

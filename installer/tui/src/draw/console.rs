@@ -38,20 +38,36 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
             status.role, status.version, status.state
         )),
     ]);
-    parts::text(frame, parts::inner(area, 0, 0, area.width, 1), vec![head]);
+    let width = area.width as usize;
     let wide = area.width >= WIDE;
+    let mut top = vec![head];
+    top.extend(machine(status, width));
+    top.push(Line::raw(""));
+    top.extend(health(status, width, if wide { 12 } else { 6 }, view));
+    let tall = u16::try_from(top.len()).unwrap_or(8);
+    parts::text(frame, parts::inner(area, 0, 0, area.width, tall), top);
+
+    let events = events(status, width, if wide { 8 } else { 3 }, view);
+    let last = u16::try_from(events.len()).unwrap_or(4);
+    let foot = area.height.saturating_sub(last);
+    parts::text(frame, parts::inner(area, 0, foot, area.width, last), events);
+
     let column = area.width / 2;
     let narrow = column as usize - 2;
-    let left = parts::inner(area, 0, 2, column - 1, area.height);
-    let right = parts::inner(area, column, 2, area.width, area.height);
-    let mut lines = health(status, narrow, view);
-    lines.push(Line::raw(""));
-    lines.extend(networks(status, narrow, view));
+    let room = foot.saturating_sub(tall + 2);
+    let left = parts::inner(area, 0, tall + 1, column - 1, room);
+    let right = parts::inner(area, column, tall + 1, area.width, room);
+    let mut lines = networks(status, narrow, view);
+    if let Some(database) = &status.database {
+        lines.push(Line::raw(""));
+        lines.push(parts::title(text::DATABASE, look));
+        lines.extend(wrapped(&database.text(), narrow));
+    }
     parts::text(frame, left, lines);
     let mut lines = storage(status, narrow, view);
     if wide {
         lines.push(Line::raw(""));
-        lines.extend(bays(wizard, view));
+        lines.extend(bays(wizard, status, view));
     }
     let height = u16::try_from(lines.len()).unwrap_or(6).min(right.height);
     let below = parts::inner(right, 0, height + 1, right.width, right.height);
@@ -59,55 +75,121 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
     disks(frame, below, wizard, status, view);
 }
 
-/// What is not right first; what is, only counted and named as far as there is room.
-fn health(status: &Status, width: usize, view: &View) -> Vec<Line<'static>> {
+/// Memory, and the addresses that make this machine the one that works.
+fn machine(status: &Status, width: usize) -> Vec<Line<'static>> {
+    let mut words = Vec::new();
+    if let Some(memory) = status.memory {
+        words.push(text::memory_free(memory.available, memory.total));
+    }
+    if !status.held.is_empty() {
+        let held: Vec<String> = status
+            .held
+            .iter()
+            .map(|held| format!("{} ({})", held.name, held.address))
+            .collect();
+        words.push(format!("{} {}", text::HOLDS, held.join(", ")));
+    }
+    if words.is_empty() {
+        return Vec::new();
+    }
+    wrapped(&words.join("; "), width)
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<Line<'static>> {
+    parts::wrap(text, width, 2)
+        .into_iter()
+        .map(Line::raw)
+        .collect()
+}
+
+/// What is not right first, in full sentences; what is, only named.
+fn health(status: &Status, width: usize, most: usize, view: &View) -> Vec<Line<'static>> {
     let look = view.look;
-    let passed = status
+    let passed: Vec<&str> = status
         .checks
         .iter()
         .filter(|check| check.result == Verdict::Pass)
-        .count();
-    let mut lines = vec![parts::title(
-        &format!("{}: {passed} of {}", text::CHECKS, status.checks.len()),
-        look,
-    )];
-    let mut checks: Vec<_> = status.checks.iter().collect();
-    checks.sort_by_key(|check| match check.result {
-        Verdict::Fail => 0,
-        Verdict::Warn => 1,
-        Verdict::Pass => 2,
-    });
-    for check in checks.into_iter().take(9) {
-        let (word, style) = match check.result {
-            Verdict::Fail => ("FAIL", look.bad()),
-            Verdict::Warn => ("warn", look.warn()),
-            Verdict::Pass => ("ok", look.good()),
-        };
-        let said = match check.result {
-            Verdict::Pass => check.name.clone(),
-            _ => format!("{}: {}", check.name, check.detail),
-        };
-        let said = said.lines().next().unwrap_or_default().to_owned();
-        lines.push(Line::from(vec![
-            Span::styled(parts::pad(word, 5), style),
-            Span::raw(parts::cut(&said, width.saturating_sub(5))),
-        ]));
+        .map(|check| check.name.as_str())
+        .collect();
+    let mut lines = Vec::new();
+    for (verdict, word, style) in [
+        (Verdict::Fail, "FAIL", look.bad()),
+        (Verdict::Warn, "warn", look.warn()),
+    ] {
+        for check in status.checks.iter().filter(|check| check.result == verdict) {
+            let said = format!("{}: {}", check.name, check.detail).replace('\n', "; ");
+            for (index, part) in parts::wrap(&said, width - 5, 0).into_iter().enumerate() {
+                let mark = if index == 0 { word } else { "" };
+                lines.push(Line::from(vec![
+                    Span::styled(parts::pad(mark, 5), style),
+                    Span::raw(part),
+                ]));
+            }
+        }
     }
+    if lines.len() > most {
+        let hidden = lines.len() - most + 1;
+        lines.truncate(most - 1);
+        lines.push(Line::styled(text::more_of_status(hidden), look.bad()));
+    }
+    if lines.len() < most && !passed.is_empty() {
+        let names = parts::wrap(&passed.join(", "), width - 5, 0);
+        let room = most - lines.len();
+        let hidden = names.len() > room;
+        for (index, mut part) in names.into_iter().take(room).enumerate() {
+            if hidden && index + 1 == room {
+                part = parts::cut(&format!("{part} ..."), width - 5);
+            }
+            let mark = if index == 0 { "ok" } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(parts::pad(mark, 5), look.good()),
+                Span::raw(part),
+            ]));
+        }
+    }
+    let title = format!(
+        "{}: {} of {}",
+        text::CHECKS,
+        passed.len(),
+        status.checks.len()
+    );
+    lines.insert(0, parts::title(&title, look));
+    lines
+}
+
+/// The last of them.
+fn events(status: &Status, width: usize, most: usize, view: &View) -> Vec<Line<'static>> {
+    if status.events.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![parts::title(text::LAST_EVENTS, view.look)];
+    let first = status.events.len().saturating_sub(most);
+    lines.extend(
+        status.events[first..]
+            .iter()
+            .map(|event| Line::raw(parts::cut(&event.text(), width))),
+    );
     lines
 }
 
 fn networks(status: &Status, width: usize, view: &View) -> Vec<Line<'static>> {
     let mut lines = vec![parts::title(text::NETWORKS, view.look)];
     for network in &status.networks {
-        lines.push(Line::raw(parts::cut(
-            &format!(
-                "{} {} {}",
-                parts::column(&network.name, 10),
-                parts::column(&network.state.to_lowercase(), 7),
-                network.addresses.join(" ")
-            ),
-            width,
-        )));
+        let name = format!(
+            "{} {} ",
+            parts::column(&network.name, 10),
+            parts::column(&network.state.to_lowercase(), 7)
+        );
+        // An address stands whole, in a line of its own where there are several.
+        let indent = " ".repeat(name.chars().count());
+        let mut before = name;
+        for address in &network.addresses {
+            let start = std::mem::replace(&mut before, indent.clone());
+            lines.push(Line::raw(parts::cut(&format!("{start}{address}"), width)));
+        }
+        if network.addresses.is_empty() {
+            lines.push(Line::raw(before));
+        }
     }
     lines
 }
@@ -120,39 +202,54 @@ fn storage(status: &Status, width: usize, view: &View) -> Vec<Line<'static>> {
         } else {
             ratatui::style::Style::new()
         };
+        let said = format!(
+            "{} {} {} of {} members, {}",
+            array.name,
+            array.level,
+            array.members.saturating_sub(array.missing),
+            array.members,
+            array.action_text()
+        );
+        lines.extend(
+            wrapped(&said, width)
+                .into_iter()
+                .map(|line| line.style(style)),
+        );
+    }
+    for pool in &status.pools {
+        let style = if pool.health == "ONLINE" {
+            ratatui::style::Style::new()
+        } else {
+            view.look.bad()
+        };
         lines.push(Line::styled(
             parts::cut(
                 &format!(
-                    "{} {} {} of {} members, {}",
-                    array.name,
-                    array.level,
-                    array.members.saturating_sub(array.missing),
-                    array.members,
-                    array.action_text()
+                    "{} {} {} of {}",
+                    pool.name,
+                    pool.health,
+                    decimal(pool.allocated),
+                    decimal(pool.size)
                 ),
                 width,
             ),
             style,
         ));
     }
-    for pool in &status.pools {
-        lines.push(Line::raw(parts::cut(
-            &format!(
-                "{} {} {} of {}",
-                pool.name,
-                pool.health,
-                decimal(pool.allocated),
-                decimal(pool.size)
-            ),
-            width,
-        )));
-    }
     lines
 }
 
-/// A small map: one sign for each bay, so that a bay without a disk is seen.
-fn bays(wizard: &Wizard, view: &View) -> Vec<Line<'static>> {
+/// A small map: one sign for each bay, so that a bay without a disk is seen. A disk that was there when this program began and
+/// is not listed any more counts as a fault.
+fn bays(wizard: &Wizard, status: &Status, view: &View) -> Vec<Line<'static>> {
     let inventory = &wizard.facts.inventory;
+    let here = |disk: &firmware::inventory::Disk| {
+        let serial = disk.serial.as_deref().map(str::trim);
+        status
+            .disks
+            .iter()
+            .any(|other| other.serial.as_deref().map(str::trim) == serial)
+    };
     let mut lines = Vec::new();
     for side in chassis::sides(inventory) {
         lines.push(Line::styled(side.name.clone(), view.look.dim()));
@@ -167,7 +264,7 @@ fn bays(wizard: &Wizard, view: &View) -> Vec<Line<'static>> {
                     });
                     match disk {
                         None => ".",
-                        Some(disk) if disk.faults.is_empty() => "o",
+                        Some(disk) if disk.faults.is_empty() && here(disk) => "o",
                         Some(_) => "!",
                     }
                 })
@@ -198,7 +295,7 @@ fn disks(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, status: &Status, vi
             Line::raw(parts::cut(
                 &format!(
                     "{} {} {}",
-                    parts::column(&disk.name, 8),
+                    parts::column(&disk.name, 7),
                     parts::pad(&decimal(disk.size), 7),
                     disk.serial.as_deref().unwrap_or("-").trim()
                 ),

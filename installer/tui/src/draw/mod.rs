@@ -7,6 +7,7 @@ mod hardware;
 mod parts;
 mod popup;
 mod progress;
+mod repair;
 mod review;
 mod welcome;
 
@@ -69,6 +70,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State, view: &View) {
     };
     match wizard.screen {
         Screen::Welcome => welcome::draw(frame, body, wizard, view),
+        Screen::Repair => repair::draw(frame, body, wizard, view),
         Screen::Hardware => hardware::draw(frame, body, wizard, view),
         Screen::Disks => disks::draw(frame, body, wizard, view),
         Screen::Network => forms::network(frame, body, wizard, view),

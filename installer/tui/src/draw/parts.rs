@@ -41,10 +41,18 @@ pub fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
         let hang = (lead + indent).min(width / 2);
         let mut line = " ".repeat(lead);
         let mut empty = true;
-        for word in part.split_whitespace() {
+        // Runs of blanks are the columns of a table.
+        for word in part.trim().split(' ') {
+            if word.is_empty() {
+                if !empty && line.chars().count() < width {
+                    line.push(' ');
+                }
+                continue;
+            }
             let mut word = word.to_owned();
             if !empty && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(std::mem::replace(&mut line, " ".repeat(hang)));
+                let full = std::mem::replace(&mut line, " ".repeat(hang));
+                lines.push(full.trim_end().to_owned());
                 empty = true;
             }
             if !empty {

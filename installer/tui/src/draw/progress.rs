@@ -100,7 +100,12 @@ fn failure(wizard: &Wizard, width: usize, view: &View) -> Vec<Line<'static>> {
         }
         None => add(message, look.bad(), &mut lines),
     }
-    add(text::TRY, look.dim(), &mut lines);
+    let ways = if wizard.facts.shell {
+        text::TRY
+    } else {
+        text::TRY_CLOSED
+    };
+    add(ways, look.dim(), &mut lines);
     lines
 }
 
@@ -186,11 +191,10 @@ fn log(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
 pub fn done(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
     let look = view.look;
     let width = area.width as usize;
-    let empty = wizard.task == Task::Decommission;
-    let outcome = if empty {
-        text::DECOMMISSIONED
-    } else {
-        text::INSTALLED
+    let outcome = match wizard.task {
+        Task::Decommission => text::DECOMMISSIONED,
+        Task::Repair => text::REPAIRED,
+        Task::Install => text::INSTALLED,
     };
     let mut lines = vec![
         Line::raw(""),
@@ -204,10 +208,10 @@ pub fn done(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
         Line::raw(""),
         parts::title(text::NOW, look),
     ];
-    let steps: &[&str] = if empty {
-        &[text::NOW_STICK, text::NOW_POWER]
-    } else {
-        &[text::NOW_STICK, text::NOW_CABLES, text::NOW_RESTART]
+    let steps: &[&str] = match wizard.task {
+        Task::Decommission => &[text::NOW_STICK, text::NOW_POWER],
+        Task::Repair => &[text::NOW_STICK, text::NOW_RESTART],
+        Task::Install => &[text::NOW_STICK, text::NOW_CABLES, text::NOW_RESTART],
     };
     for (index, step) in steps.iter().enumerate() {
         for line in parts::wrap(&format!("{}. {step}", index + 1), width, 3) {

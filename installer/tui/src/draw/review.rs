@@ -17,6 +17,11 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
     };
     let mut top = 1;
     let mut head = vec![Line::from(vec![
+        Span::raw(if plan.is_repair() {
+            text::REPAIR_OF
+        } else {
+            ""
+        }),
         Span::styled(plan.node.clone(), look.strong()),
         Span::raw(format!(
             ", role {}, {} steps, plan {:.16}",
@@ -35,7 +40,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
     parts::text(frame, parts::inner(area, 0, 0, area.width, top), head);
     let rest = parts::inner(area, 0, top, area.width, area.height);
     if area.width >= WIDE {
-        let left = rest.width * 11 / 20;
+        let left = rest.width / 2;
         let right = parts::inner(rest, left + 2, 1, rest.width, rest.height);
         let height = right.height;
         parts::text(
@@ -128,9 +133,9 @@ fn lost(plan: &Plan, view: &View, width: usize) -> Vec<Line<'static>> {
 }
 
 /// Serial numbers are never cut: they are what is compared with the label. The model gives way.
-fn row(disk: &PlannedDisk, serials: usize, width: usize) -> Line<'static> {
+pub(super) fn row(disk: &PlannedDisk, serials: usize, width: usize) -> Line<'static> {
     let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let model = width.saturating_sub(serials + 28).clamp(8, 20);
+    let model = width.saturating_sub(serials + 28).clamp(8, 28);
     let line = format!(
         "{} {} {} {} {}{}",
         parts::column(&disk.group, 8),

@@ -31,15 +31,15 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
         );
     } else {
         parts::text(frame, parts::inner(area, 0, 0, area.width, height), facts);
-        let rest = area.height.saturating_sub(height + 5 + 2);
+        let rest = area.height.saturating_sub(height + 4 + 2);
         let more = more.min(rest);
         parts::text(
             frame,
             parts::inner(area, 0, height + 1, area.width, more),
             found,
         );
-        let y = area.height.saturating_sub(5);
-        tasks(frame, parts::inner(area, 0, y, area.width, 5), wizard, view);
+        let y = area.height.saturating_sub(4);
+        tasks(frame, parts::inner(area, 0, y, area.width, 4), wizard, view);
     }
 }
 
@@ -125,7 +125,16 @@ fn what_was_found(wizard: &Wizard, width: usize, view: &View) -> Vec<Line<'stati
     let mut rows = vec![
         (
             text::IMAGE,
-            format!("role {}, version {}", facts.role.name, facts.version),
+            format!(
+                "role {}, version {}{}",
+                facts.role.name,
+                facts.version,
+                if facts.shell {
+                    ""
+                } else {
+                    text::SHELL_IS_CLOSED
+                }
+            ),
         ),
         (text::NODE_FILE, node),
         (text::EARLIER, earlier),

@@ -2,6 +2,7 @@
 
 mod input;
 mod popup;
+mod questions;
 mod screens;
 
 use crate::{
@@ -99,6 +100,21 @@ impl Wizard {
             Message::Bmc { lines } => {
                 self.waits.remove(&Wait::Bmc);
                 self.bmc.clone_from(lines);
+            }
+            Message::Sticks { sticks } => {
+                self.waits.remove(&Wait::Save);
+                self.ask_for_stick(sticks);
+            }
+            Message::Installed {
+                installed,
+                inventory,
+            } => {
+                self.waits.remove(&Wait::Installed);
+                self.facts.inventory = (**inventory).clone();
+                self.installed = Some(installed.clone());
+                self.light = None;
+                self.propose();
+                self.stale_question();
             }
             Message::Event { line, record } => self.event(*line, record),
             Message::Done { what, good, text } => {

@@ -1,6 +1,7 @@
 //! Keys while something lies over the screen.
 
 use roles::node::Permit;
+use run::node_source::stick::Stick;
 use tui_input::Input;
 
 use super::input;
@@ -10,7 +11,7 @@ use crate::{
     keymap,
     message::{Effect, Place, Wait},
     proposal,
-    state::{Choice, Popup, Screen, Task, Wizard},
+    state::{Choice, MenuItem, Popup, Screen, Task, Wizard},
     text,
 };
 
@@ -124,20 +125,31 @@ impl Wizard {
             self.say(false, text::PLAN_CHANGED.to_owned());
             return Vec::new();
         }
-        let effect = match self.task {
-            Task::Install => Effect::Install {
-                node: self.permitted(),
-                digest: digest.to_owned(),
-            },
-            Task::Decommission => Effect::Decommission {
-                node: self.node.node.clone(),
-                allowed: self.node.storage.destroy.clone(),
-                digest: digest.to_owned(),
-            },
-            Task::Repair => return Vec::new(),
-        };
+        let effect = self.begin(digest.to_owned());
         self.confirmed = Some(digest.to_owned());
         self.wait(Wait::Start, now, effect)
+    }
+
+    /// What carries out the confirmed plan.
+    pub(super) fn begin(&self, digest: String) -> Effect {
+        let node = self.word().to_owned();
+        let allowed = self.node.storage.destroy.clone();
+        match self.task {
+            Task::Install => Effect::Install {
+                node: self.permitted(),
+                digest,
+            },
+            Task::Decommission => Effect::Decommission {
+                node,
+                allowed,
+                digest,
+            },
+            Task::Repair => Effect::Repair {
+                node,
+                allowed,
+                digest,
+            },
+        }
     }
 
     /// The node file with the right to install this plan on this machine.
@@ -202,6 +214,10 @@ impl Wizard {
                 fields::set_bmc_mode(&mut self.node, mode);
                 self.changed();
             }
+            Choice::Shell(shell) => {
+                self.node.console.shell = Some(shell);
+                self.changed();
+            }
             Choice::KeepData(keep) => {
                 self.node.storage.data = keep.then(|| "keep".to_owned());
                 self.changed();
@@ -214,23 +230,24 @@ impl Wizard {
                     }
                     None => destroy.push(key),
                 }
+                if self.task == Task::Repair {
+                    return self.look_for_installed(now);
+                }
                 self.changed();
             }
             Choice::Save(place) => {
-                let effect = Effect::Save {
-                    place,
-                    name: format!("{}.toml", self.node.node),
-                    text: self.permitted(),
-                };
-                return self.wait(Wait::Save, now, effect);
+                let name = format!("{}.toml", self.node.node);
+                return self.save(place, name, self.permitted(), now);
             }
             Choice::Bundle(place) => {
-                let effect = Effect::Save {
-                    place,
-                    name: format!("{}-failure.txt", self.node.node),
-                    text: self.bundle(),
-                };
-                return self.wait(Wait::Save, now, effect);
+                let name = format!("{}-failure.txt", self.node.node);
+                return self.save(place, name, self.bundle(), now);
+            }
+            Choice::Stick(stick) => {
+                if let Some((name, text)) = self.file.take() {
+                    let effect = Effect::SaveOn { stick, name, text };
+                    return self.wait(Wait::Save, now, effect);
+                }
             }
             Choice::Code => {
                 self.popup = Some(Popup::Code {
@@ -242,6 +259,41 @@ impl Wizard {
             Choice::Nothing => {}
         }
         Vec::new()
+    }
+
+    /// A stick is looked for first, and then chosen.
+    fn save(&mut self, place: Place, name: String, text: String, now: u64) -> Vec<Effect> {
+        if place == Place::Stick {
+            self.file = Some((name, text));
+            return self.wait(Wait::Save, now, Effect::Sticks);
+        }
+        self.wait(Wait::Save, now, Effect::Save { place, name, text })
+    }
+
+    /// Which stick: by its name, and none of them by a key that was pressed too often.
+    pub(super) fn ask_for_stick(&mut self, sticks: &[Stick]) {
+        if self.file.is_none() || self.popup.is_some() {
+            return;
+        }
+        if sticks.is_empty() {
+            self.say(false, text::NO_STICK.to_owned());
+            return;
+        }
+        let none = MenuItem {
+            label: text::STAY.to_owned(),
+            detail: text::NOTHING_WRITTEN.to_owned(),
+            choice: Some(Choice::Nothing),
+        };
+        let items = sticks.iter().map(|stick| MenuItem {
+            label: stick.device.clone(),
+            detail: text::stick(stick),
+            choice: Some(Choice::Stick(stick.clone())),
+        });
+        self.popup = Some(Popup::Menu {
+            title: text::WHICH_STICK.to_owned(),
+            items: std::iter::once(none).chain(items).collect(),
+            selected: 0,
+        });
     }
 
     /// What an engineer needs to know, without any secret: no node file is in it.
@@ -298,7 +350,7 @@ impl Wizard {
     }
 
     /// Where a file may go.
-    pub(super) fn places(&self, make: impl Fn(Place) -> Choice) -> Vec<crate::state::MenuItem> {
+    pub(super) fn places(&self, make: impl Fn(Place) -> Choice) -> Vec<MenuItem> {
         [
             (
                 Place::Stick,
@@ -320,7 +372,7 @@ impl Wizard {
             ),
         ]
         .into_iter()
-        .map(|(place, label, detail)| crate::state::MenuItem {
+        .map(|(place, label, detail)| MenuItem {
             label: label.to_owned(),
             detail,
             choice: (place != Place::Depot || self.facts.depot.is_some()).then(|| make(place)),

@@ -1,9 +1,5 @@
 //! Keys on the screens themselves.
 
-use plan::{PlanError, StablePaths};
-use roles::role::Purpose;
-use tui_input::Input;
-
 use crate::{
     chassis, draft,
     facts::Mode,
@@ -18,8 +14,8 @@ use crate::{
 
 impl Wizard {
     pub(super) fn key(&mut self, key: Key, now: u64) -> Vec<Effect> {
-        if key == Key::F(12) && self.facts.shell {
-            return vec![Effect::Shell];
+        if key == Key::F(12) {
+            return self.shell();
         }
         if key == Key::Control('l') {
             return vec![Effect::Redraw];
@@ -44,9 +40,21 @@ impl Wizard {
                     self.other_view = false;
                 }
             }
-            Action::Shell if self.facts.shell => return vec![Effect::Shell],
-            Action::Shell => self.say(false, text::NO_SHELL.to_owned()),
+            Action::Shell => return self.shell(),
             Action::Redraw => return vec![Effect::Redraw],
+            // Who leaves the wizard of a live system has a root shell before him.
+            Action::Leave
+                if !self.facts.shell
+                    && !self.facts.simulated
+                    && self.facts.mode == Mode::Install =>
+            {
+                self.ask(
+                    text::LEAVE_CLOSED,
+                    text::RESTART,
+                    text::LEAVE_CLOSED_DETAIL,
+                    Choice::Restart,
+                );
+            }
             Action::Leave => self.ask(
                 text::LEAVE_QUESTION,
                 text::LEAVE,
@@ -76,6 +84,19 @@ impl Wizard {
         Vec::new()
     }
 
+    /// By the node file's policy.
+    fn shell(&mut self) -> Vec<Effect> {
+        if self.facts.shell {
+            return vec![Effect::Shell];
+        }
+        let words = match self.facts.mode {
+            Mode::Install => text::NO_SHELL,
+            Mode::Console => text::NO_LOGIN,
+        };
+        self.say(false, words.to_owned());
+        Vec::new()
+    }
+
     fn move_to(&mut self, line: usize) {
         let last = self.length().saturating_sub(1);
         self.cursors.insert(self.screen, line.min(last));
@@ -99,10 +120,13 @@ impl Wizard {
 
     fn act_here(&mut self, action: Action, now: u64) -> Vec<Effect> {
         match (self.screen, action) {
-            (Screen::Welcome, Action::Choose) => return self.task(),
+            (Screen::Welcome, Action::Choose) => return self.task(now),
             (Screen::Welcome | Screen::Hardware | Screen::Disks, Action::Again) => {
                 return self.wait(Wait::Probe, now, Effect::Probe);
             }
+            (Screen::Repair, Action::Choose) => self.to_the_repair(),
+            (Screen::Repair, Action::Again) => return self.look_for_installed(now),
+            (Screen::Repair, Action::Guards) => self.menu_of_guards(),
             (Screen::Hardware, Action::Choose) => self.show_finding(),
             (Screen::Hardware, Action::Waive) => self.waive(),
             (Screen::Disks, Action::Use | Action::Choose) => self.menu_of_uses(),
@@ -115,7 +139,9 @@ impl Wizard {
                 self.node.storage = fresh.storage;
                 self.changed();
             }
-            (Screen::Disks | Screen::Console, Action::Blink) => return self.blink(now),
+            (Screen::Disks | Screen::Repair | Screen::Console, Action::Blink) => {
+                return self.blink(now);
+            }
             (Screen::Network | Screen::Bmc | Screen::Cluster, Action::Choose) => {
                 let fields = fields::fields(self, self.screen);
                 if let Some(field) = fields.get(self.cursor()) {
@@ -139,7 +165,7 @@ impl Wizard {
             (Screen::Review, Action::Choose) => self.last_question(),
             (Screen::Review, Action::DryRun) => self.dry_run(),
             (Screen::Review | Screen::Done, Action::Save) => {
-                if self.task == Task::Decommission || self.plan().is_none() {
+                if self.task != Task::Install || self.plan().is_none() {
                     self.say(false, text::NOTHING_TO_SAVE.to_owned());
                 } else {
                     self.popup = Some(Popup::Menu {
@@ -194,18 +220,7 @@ impl Wizard {
                 // The permit is for this plan and not spent: what was confirmed may go on, and nothing else may.
                 let digest = self.proposal.digest.clone();
                 if self.confirmed.as_ref() == Some(&digest) && !digest.is_empty() {
-                    let effect = match self.task {
-                        Task::Install => Effect::Install {
-                            node: self.permitted(),
-                            digest,
-                        },
-                        Task::Decommission => Effect::Decommission {
-                            node: self.node.node.clone(),
-                            allowed: self.node.storage.destroy.clone(),
-                            digest,
-                        },
-                        Task::Repair => return Vec::new(),
-                    };
+                    let effect = self.begin(digest);
                     return self.wait(Wait::Start, now, effect);
                 }
                 self.say(false, text::PLAN_CHANGED.to_owned());
@@ -235,7 +250,7 @@ impl Wizard {
     }
 
     /// The three ways on.
-    fn task(&mut self) -> Vec<Effect> {
+    fn task(&mut self, now: u64) -> Vec<Effect> {
         match self.cursor() {
             0 => {
                 self.task = Task::Install;
@@ -243,9 +258,10 @@ impl Wizard {
                 self.go(Screen::Hardware);
             }
             1 => {
-                self.task = Task::Install;
+                self.task = Task::Repair;
                 self.propose();
-                return vec![Effect::Repair];
+                self.go(Screen::Repair);
+                return self.look_for_installed(now);
             }
             _ => {
                 self.task = Task::Decommission;
@@ -256,178 +272,28 @@ impl Wizard {
         Vec::new()
     }
 
-    fn ask(&mut self, title: &str, yes: &str, detail: &str, choice: Choice) {
-        self.popup = Some(Popup::Menu {
-            title: title.to_owned(),
-            items: vec![
-                MenuItem {
-                    label: text::STAY.to_owned(),
-                    detail: String::new(),
-                    choice: Some(Choice::Nothing),
-                },
-                MenuItem {
-                    label: yes.to_owned(),
-                    detail: detail.to_owned(),
-                    choice: Some(choice),
-                },
-            ],
-            selected: 0,
-        });
+    /// Arrays are started for that, read-only, and stopped again.
+    pub(super) fn look_for_installed(&mut self, now: u64) -> Vec<Effect> {
+        let allowed = self.node.storage.destroy.clone();
+        self.wait(Wait::Installed, now, Effect::Installed { allowed })
     }
 
-    fn show_finding(&mut self) {
-        let cursor = self.cursor();
-        if let Some(finding) = self.findings().get(cursor) {
-            let lines = text::finding(finding);
-            let title = finding.part.clone();
+    /// To the plan, or why there is none.
+    fn to_the_repair(&mut self) {
+        if self.can_install() {
+            self.go(Screen::Review);
+        } else if !self.waits.contains_key(&Wait::Installed) {
             self.popup = Some(Popup::Text {
-                title,
-                lines,
+                title: text::NO_REPAIR.to_owned(),
+                lines: text::obstacles(self),
                 scroll: 0,
             });
         }
     }
 
-    fn waive(&mut self) {
-        let cursor = self.cursor();
-        let Some(finding) = self
-            .findings()
-            .get(cursor)
-            .map(|finding| (*finding).clone())
-        else {
-            return;
-        };
-        if !finding.waivable {
-            self.say(false, text::CANNOT_BE_WAIVED.to_owned());
-        } else if finding.weight == firmware::Weight::Pass {
-            self.say(false, text::NOTHING_TO_WAIVE.to_owned());
-        } else {
-            self.popup = Some(Popup::Edit {
-                input: Input::new(finding.waived.clone().unwrap_or_default()),
-                field: FieldId::Waiver(finding.id),
-                error: None,
-            });
-        }
-    }
-
-    fn menu_of_uses(&mut self) {
-        let Some(disk) = self.disk().cloned() else {
-            self.say(false, text::EMPTY_BAY.to_owned());
-            return;
-        };
-        if let Some(reason) = plan::select::ineligible(&disk) {
-            self.say(false, text::cannot_be_used(&reason));
-            return;
-        }
-        let now = draft::uses(&self.facts.role, &self.node, &self.facts.inventory)
-            .get(&disk.id)
-            .copied();
-        let pool = matches!(
-            draft::layout(&self.facts.role, &self.node),
-            Some(roles::role::Layout::Zfs { .. })
-        );
-        let data = draft::data_need(&self.facts.role, &self.node).is_some();
-        let mut choices = vec![Some(Purpose::Os)];
-        if data {
-            choices.extend([Some(Purpose::Data), Some(Purpose::Spare)]);
-        }
-        if pool {
-            choices.extend([
-                Some(Purpose::Log),
-                Some(Purpose::Cache),
-                Some(Purpose::Special),
-            ]);
-        }
-        choices.push(None);
-        let selected = choices
-            .iter()
-            .position(|choice| *choice == now)
-            .unwrap_or(0);
-        self.popup = Some(Popup::Menu {
-            title: text::use_of(&disk),
-            items: choices
-                .into_iter()
-                .map(|purpose| MenuItem {
-                    label: text::purpose(purpose).to_owned(),
-                    detail: text::purpose_detail(purpose).to_owned(),
-                    choice: Some(Choice::Use(disk.id.clone(), purpose)),
-                })
-                .collect(),
-            selected,
-        });
-    }
-
-    fn menu_of_layouts(&mut self) {
-        let mut items = fields::layouts(self);
-        if items.is_empty() {
-            self.say(false, text::NO_DATA_GROUP.to_owned());
-            return;
-        }
-        let keep = self.node.storage.data.as_deref() == Some("keep");
-        items.push(MenuItem {
-            label: if keep {
-                text::NEW_DATA
-            } else {
-                text::KEEP_DATA
-            }
-            .to_owned(),
-            detail: if keep {
-                text::NEW_DATA_DETAIL
-            } else {
-                text::KEEP_DATA_DETAIL
-            }
-            .to_owned(),
-            choice: Some(Choice::KeepData(!keep)),
-        });
-        self.popup = Some(Popup::Menu {
-            title: text::LAYOUT_OF_DATA.to_owned(),
-            items,
-            selected: 0,
-        });
-    }
-
-    fn menu_of_guards(&mut self) {
-        let mut guards = match (&self.proposal.error, self.plan()) {
-            (Some(PlanError::Guarded { guards }), _) => guards.clone(),
-            (_, Some(plan)) => plan.guards.clone(),
-            _ => Vec::new(),
-        };
-        guards.dedup_by(|a, b| a.key == b.key);
-        if guards.is_empty() {
-            self.say(true, text::NOTHING_GUARDED.to_owned());
-            return;
-        }
-        let items = guards
-            .into_iter()
-            .map(|guard| MenuItem {
-                label: text::guard(&guard, self.node.storage.destroy.contains(&guard.key)),
-                detail: guard.reason.clone(),
-                choice: Some(Choice::Allow(guard.key)),
-            })
-            .collect();
-        self.popup = Some(Popup::Menu {
-            title: text::GUARDED.to_owned(),
-            items,
-            selected: 0,
-        });
-    }
-
-    fn show_what_lies(&mut self) {
-        let Some(disk) = self.disk() else {
-            self.say(false, text::EMPTY_BAY.to_owned());
-            return;
-        };
-        let lines = text::what_lies(disk, &self.facts.inventory);
-        let title = text::use_of(disk);
-        self.popup = Some(Popup::Text {
-            title,
-            lines,
-            scroll: 0,
-        });
-    }
-
     fn blink(&mut self, now: u64) -> Vec<Effect> {
         let disk = match self.facts.mode {
+            Mode::Install if self.screen == Screen::Repair => self.recorded_disk(),
             Mode::Install => self.disk().cloned(),
             Mode::Console => self.status_disk(),
         };
@@ -438,6 +304,14 @@ impl Wizard {
         let on = self.light.as_ref() != Some(&disk.id);
         self.light = on.then(|| disk.id.clone());
         self.wait(Wait::Light, now, Effect::LightDisk { disk: disk.id, on })
+    }
+
+    /// The marked disk of the installed system, if it is there.
+    fn recorded_disk(&self) -> Option<firmware::inventory::Disk> {
+        let recorded = self.recorded();
+        let (marked, _) = recorded.get(self.cursor())?;
+        let mut disks = self.facts.inventory.disks.iter();
+        disks.find(|disk| disk.id == marked.id).cloned()
     }
 
     /// The marked disk of the status console, as the inventory knows it.
@@ -491,6 +365,10 @@ impl Wizard {
                 fields::set_bmc_mode(&mut node, None);
                 Ok(())
             }
+            FieldId::Shell => {
+                node.console.shell = None;
+                Ok(())
+            }
             id => fields::set(&mut node, id, ""),
         };
         match done {
@@ -500,56 +378,5 @@ impl Wizard {
             }
             Err(reason) => self.say(false, reason),
         }
-    }
-
-    fn last_question(&mut self) {
-        if self.progress.running() {
-            self.go(Screen::Progress);
-        } else if self.can_install() {
-            self.popup = Some(Popup::Confirm {
-                digest: self.proposal.digest.clone(),
-                word: self.node.node.clone(),
-                input: Input::default(),
-                error: None,
-            });
-        } else {
-            self.popup = Some(Popup::Text {
-                title: text::CANNOT_INSTALL.to_owned(),
-                lines: text::obstacles(self),
-                scroll: 0,
-            });
-        }
-    }
-
-    fn dry_run(&mut self) {
-        let (title, lines) = match self.plan() {
-            Some(plan) => {
-                let paths = StablePaths::new(&self.facts.inventory);
-                let text = plan::explain(plan, &paths);
-                (text::DRY_RUN, text.lines().map(str::to_owned).collect())
-            }
-            None => (text::CANNOT_INSTALL, text::obstacles(self)),
-        };
-        self.popup = Some(Popup::Text {
-            title: title.to_owned(),
-            lines,
-            scroll: 0,
-        });
-    }
-
-    fn show_log(&mut self) {
-        self.popup = Some(Popup::Text {
-            title: text::LOG.to_owned(),
-            scroll: self.progress.log.len().saturating_sub(10),
-            lines: self.progress.log.clone(),
-        });
-    }
-
-    pub(super) fn show_journal(&mut self) {
-        self.popup = Some(Popup::Text {
-            title: text::LOG.to_owned(),
-            scroll: self.journal.len().saturating_sub(10),
-            lines: self.journal.clone(),
-        });
     }
 }

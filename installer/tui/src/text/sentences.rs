@@ -1,4 +1,4 @@
-//! All English of the screens, so that it can be translated in one place.
+//! Sentences that are made from values.
 
 use firmware::{
     Finding, Inventory, Weight,
@@ -6,233 +6,13 @@ use firmware::{
 };
 use plan::{PlanError, layout::PoolLayout, size::decimal, step::Guard};
 use roles::role::Purpose;
+use run::node_source::stick::Stick;
 
+use super::words::*;
 use crate::{
     message::Wait,
-    state::{Screen, Wizard},
+    state::{Screen, Task, Wizard},
 };
-
-macro_rules! words {
-    ($($name:ident = $text:literal;)*) => {
-        $(
-            #[doc = $text]
-            pub const $name: &str = $text;
-        )*
-    };
-}
-
-words! {
-    PRODUCT = "Rackwright";
-    SIMULATED = "SIMULATED: no disk is written";
-    STUCK = "This machine cannot be looked at";
-    STUCK_HELP = "F12 opens a shell, q leaves";
-    LOOKING = "Looking at this machine";
-    LOOKING_DETAIL = "Disks, ports and the management controller are being asked. q leaves, F12 opens a shell.";
-
-    KEY_HELP = "help";
-    KEY_BACK = "back";
-    KEY_SHELL = "root shell on this console";
-    KEY_REDRAW = "draw everything again";
-    KEY_RECORD = "save the recording of this session";
-    KEY_KEYBOARD = "take the keyboard from another console";
-    KEY_LEAVE = "leave";
-    KEY_CHOOSE = "choose";
-    KEY_UP = "up";
-    KEY_DOWN = "down";
-    KEY_LEFT = "left";
-    KEY_RIGHT = "right";
-    KEY_PAGE_UP = "ten lines up";
-    KEY_PAGE_DOWN = "ten lines down";
-    KEY_FIRST = "first line";
-    KEY_LAST = "last line";
-    KEY_NEXT = "next";
-    KEY_STEP = "go to this step";
-    KEY_RESCAN = "look again";
-    KEY_DETAIL = "detail";
-    KEY_WAIVE = "waive";
-    KEY_USE = "use";
-    KEY_LAYOUT = "layout";
-    KEY_BLINK = "blink";
-    KEY_TABLE = "table";
-    KEY_WHAT_LIES = "what lies on it";
-    KEY_GUARDS = "what is guarded, and may be destroyed";
-    KEY_ROLE_DISKS = "disks as the role has them";
-    KEY_EDIT = "edit";
-    KEY_PREFLIGHT = "ask the network";
-    KEY_BLINK_PORT = "blink";
-    KEY_EMPTY = "empty";
-    KEY_TEST = "test";
-    KEY_ASK_PEERS = "ask the peers";
-    KEY_REMOVE = "remove";
-    KEY_INSTALL = "confirm";
-    KEY_DRY_RUN = "dry run";
-    KEY_SAVE = "save node file";
-    KEY_LOG = "log";
-    KEY_RETRY = "retry";
-    KEY_PLAN = "back to the plan";
-    KEY_BUNDLE = "save report";
-    KEY_RESTART = "restart";
-    KEY_JOURNAL = "log";
-    KEY_REFRESH = "refresh";
-    KEY_LOGIN = "log in";
-    KEY_TAKE = "take";
-    KEY_MARK = "mark";
-    KEY_READ = "read";
-    KEY_CLOSE = "close";
-
-    NODE = "node";
-    HOST_NAME = "name";
-    DOMAIN = "domain";
-    PORT = "port";
-    ADDRESS = "address";
-    GATEWAY = "gateway";
-    VLAN = "VLAN";
-    MTU = "MTU";
-    SERVICES = "services";
-    NAME_SERVERS = "name servers";
-    TIME_SERVERS = "time servers";
-    NONE = "none";
-    NOT_USED = "not used";
-    NETWORK_LEFT_OUT = "this network is left out";
-    BY_DHCP = "by DHCP";
-    UNTAGGED = "untagged";
-    BOND = "bond, one port waits (active-backup)";
-    WANTED = "wanted";
-    BMC_PORT = "port";
-    BMC_USER = "user";
-    AS_IT_IS = "as it is";
-    LOGIN = "log-in";
-    USER = "user";
-    SSH_KEY = "SSH key";
-    NEW_SSH_KEY = "add a key";
-    PEERS = "cluster";
-    PEER = "machine";
-    NEW_PEER = "add machine";
-    CHOOSE = "Choose";
-
-    ADDRESS_OR_DHCP = "write `dhcp`, or an address with prefix such as 192.0.2.10/24";
-    GATEWAY_BY_DHCP = "with DHCP the gateway comes from the server; give an address first";
-    GATEWAY_FAR = "the gateway is in none of this network's addresses";
-    MTU_RANGE = "an MTU is a number from 1280 to 9216";
-    VLAN_RANGE = "a VLAN is a number from 1 to 4094; leave it empty for untagged";
-    NAME_FORM = "a name has lower case letters, digits and hyphens, 63 at most, no hyphen at an end";
-    CIDR_FORM = "an address with prefix looks like 192.0.2.10/24";
-    ADDRESS_FORM = "an address looks like 192.0.2.1";
-    BMC_USER_LENGTH = "at most 16 characters, no blanks (IPMI 2.0)";
-    USER_FORM = "lower case letters, digits, - and _; begins with a letter; not root";
-    SSH_KEY_FORM = "a public key as in an id_*.pub file: kind, blank, key";
-    PEER_FORM = "write: name role network=address, such as `galera-2 galera cluster=10.0.0.12`";
-    REASON_SHORT = "say why it is accepted; it goes into the report";
-
-    LOOKED = "looked at the machine again";
-    STATUS_UNREADABLE = "the status of this machine cannot be read";
-    PLAN_CHANGED = "the plan is another one now: read it and confirm it again";
-    NO_PLAN = "there is no plan like this: step 3 says why";
-    PLANNED_ANEW = "the plan was made anew";
-    NO_SHELL = "the node file allows no shell here";
-    LEAVE_QUESTION = "Leave this program?";
-    LEAVE = "leave";
-    LEAVE_DETAIL = "an install that runs goes on";
-    STAY = "no";
-    NOTHING_TO_SAVE = "there is nothing to save yet";
-    SAVE_NODE_FILE = "Save the node file";
-    SAVE_BUNDLE = "Save what an engineer needs";
-    TO_STICK = "USB stick";
-    TO_STICK_DETAIL = "its file system or partition is named RACKWRIGHT";
-    TO_DEPOT = "depot";
-    NO_DEPOT = "none is known";
-    TO_FOLDER = "this system";
-    TO_FOLDER_DETAIL = "into /run/rackwright, gone after a restart";
-    AS_CODE = "on the screen";
-    AS_CODE_DETAIL = "a QR code of the error for a telephone";
-    RESTART_QUESTION = "Restart from the disks?";
-    RESTART = "restart";
-    RESTART_DETAIL = "take the stick out first";
-    RESTART_APPLIANCE = "Restart this appliance?";
-    RESTART_APPLIANCE_DETAIL = "its services stop until it is up again";
-    CANNOT_BE_WAIVED = "this cannot be waived: the role cannot work without it";
-    NOTHING_TO_WAIVE = "this is as expected";
-    EMPTY_BAY = "there is no disk here";
-    NO_DATA_GROUP = "this role has no data disks";
-    KEEP_DATA = "keep the data";
-    KEEP_DATA_DETAIL = "install the system anew, leave data disks as they are";
-    NEW_DATA = "make the data anew";
-    NEW_DATA_DETAIL = "all that lies on the data disks is destroyed";
-    LAYOUT_OF_DATA = "Layout of the data disks, room before overhead";
-    NOTHING_GUARDED = "nothing of others lies on the disks of this plan";
-    GUARDED = "Guarded: choose what may be destroyed";
-    NO_PORT_HERE = "mark a network that has a port";
-    CANNOT_INSTALL = "This cannot be confirmed yet";
-    DRY_RUN = "Every command, nothing is carried out";
-    LOG = "Log";
-
-    TASK_INSTALL = "Install";
-    TASK_REPAIR = "Repair or rescue";
-    TASK_DECOMMISSION = "Decommission";
-    TASK_INSTALL_DETAIL = "make this machine an appliance of its role";
-    TASK_REPAIR_DETAIL = "bring back what a changed disk took away, or look around";
-    TASK_DECOMMISSION_DETAIL = "empty all its disks; nothing is installed";
-    THIS_MACHINE = "This machine";
-    WHAT_WAS_FOUND = "What was found";
-    WHAT_TO_DO = "What shall be done?";
-    BOARD = "board";
-    BOARD_SERIAL = "serial";
-    MEMORY = "memory";
-    PROCESSORS = "processors";
-    DISKS = "disks";
-    PORTS = "ports";
-    FIRMWARE = "firmware";
-    ROLE = "role";
-    IMAGE = "image";
-    NODE_FILE = "node file";
-    DEPOT = "depot";
-    EARLIER = "on the disks";
-    NOTHING_FOUND = "nothing that is known";
-    NO_NODE_FILE = "none: this program makes one";
-    EXPECTED = "expected";
-    FOUND = "found";
-    WHAT_HELPS = "what helps";
-    NO_FINDINGS = "nothing was compared";
-    FRONT = "front";
-    NO_BAY = "without a bay";
-    LEGEND = "O os  D data  L log  C cache  X special  S spare  - not used  ! fault";
-    SURVIVES = "What it survives";
-    NO_PLAN_BECAUSE = "There is no plan, because";
-    PORT_HEAD = "port        link      MAC address        driver     place / neighbour";
-    ONBOARD = "board";
-    CURRENT = "current";
-    BMC_NONE = "this machine has no management controller that answers";
-    BMC_LATER = "Settings that stay empty are left as they are. t asks the controller.";
-    CLUSTER_AFTER = "After the restart";
-    DESTROYED = "All content of these disks is destroyed";
-    KEPT = "These disks keep their content";
-    STEPS = "Steps";
-    TYPE_NAME = "Type the name of the node to go on";
-    NOTHING_UNDONE = "What is destroyed cannot be brought back.";
-    OVERALL = "overall";
-    FAILED = "FAILED";
-    TRY = "r tries again; p goes back to the plan; F12 opens a shell; b saves a report";
-    WAITING_FOR_INSTALL = "the install begins";
-    INSTALLED = "is installed.";
-    DECOMMISSIONED = "is empty: nothing can be started from its disks.";
-    NOW = "What to do now";
-    NOW_STICK = "Take the installation medium out (USB stick, virtual CD, network boot).";
-    NOW_CABLES = "Connect all cables as in the cable plan.";
-    NOW_RESTART = "Restart: Enter. The machine starts from its disks and shows its state here.";
-    NOW_POWER = "Switch the machine off.";
-    WORK_ORDER = "To set in the firmware's menu (BIOS)";
-    HEALTHY = "HEALTHY";
-    NOT_HEALTHY = "NOT HEALTHY";
-    STATUS_WAIT = "Looking at this machine";
-    CHECKS = "Health";
-    NETWORKS = "Networks";
-    STORAGE = "Storage";
-    HELP = "Keys";
-    TOO_SMALL = "the window is too small: 60 x 16 at least";
-    CODE_TOO_LARGE = "the window is too small for the picture; save the report to a stick";
-    RED_PROBLEMS = "what is wrong with the node file";
-    OTHER_HOLDS = "Ctrl-T takes the keyboard";
-}
 
 /// Name of a step in the line of steps.
 #[must_use]
@@ -240,6 +20,7 @@ pub fn step(screen: Screen) -> &'static str {
     match screen {
         Screen::Welcome => "Start",
         Screen::Hardware => "Hardware",
+        Screen::Repair => "Repair",
         Screen::Disks => "Disks",
         Screen::Network => "Network",
         Screen::Bmc => "BMC",
@@ -260,6 +41,9 @@ pub fn about(screen: Screen) -> &'static str {
         }
         Screen::Hardware => {
             "This machine against the reference of its role, worst first. What blocks must be mended or waived with a reason."
+        }
+        Screen::Repair => {
+            "The installed system, its disks and what it lacks. Only a new disk is written; the plan comes before."
         }
         Screen::Disks => {
             "Every bay and its planned use. A change is planned at once; what it survives stands beside it."
@@ -367,12 +151,15 @@ pub fn use_of(disk: &Disk) -> String {
 /// A layout of a pool in one line; room and failures first, since the end may be cut off.
 #[must_use]
 pub fn pool_layout(layout: &PoolLayout, size: u64) -> String {
-    let sentence = layout.sentence(size);
+    let (sentence, tolerates) = (layout.sentence(size), layout.tolerates());
     let usable = sentence
         .split_once("usable ")
         .and_then(|(_, rest)| rest.split_once(" before"))
         .map_or("-", |(usable, _)| usable);
-    format!("{usable}, any {} may fail: {layout}", layout.tolerates())
+    // One of one is no news, and there are 51 columns.
+    let layout = layout.to_string().replace("distributed ", "");
+    let layout = layout.strip_prefix("1 x ").unwrap_or(&layout);
+    format!("{usable}, {tolerates} may fail: {layout}")
 }
 
 /// A layout of an array in one line.
@@ -437,6 +224,7 @@ pub fn waiting(what: Wait) -> &'static str {
         Wait::Network => "asking the network",
         Wait::Bmc => "asking the management controller",
         Wait::Save => "writing a file",
+        Wait::Installed => LOOKING_FOR_INSTALLED,
         Wait::Start => "starting the install",
         Wait::Light => "switching a light",
         Wait::Status => "looking at the appliance",
@@ -612,6 +400,22 @@ pub fn health(disk: &Disk) -> String {
 #[must_use]
 pub fn obstacles(wizard: &Wizard) -> Vec<String> {
     let mut lines = Vec::new();
+    if wizard.task == Task::Repair {
+        lines.extend(wizard.proposal.problems.iter().cloned());
+        if let Some(plan) = wizard.plan().filter(|plan| plan.steps.is_empty()) {
+            lines.extend(plan.notes.iter().cloned());
+        }
+        if lines.is_empty() && !wizard.progress.running() {
+            lines.push(LOOKING_FOR_INSTALLED.to_owned());
+        }
+        if !lines.is_empty() {
+            return lines
+                .iter()
+                .flat_map(|line| line.lines())
+                .map(str::to_owned)
+                .collect();
+        }
+    }
     if let Some(error) = &wizard.proposal.error {
         lines.push(format!("Disks or ports (steps {} and {}):", 3, 4));
         lines.extend(error.to_string().lines().map(|line| format!("  {line}")));
@@ -649,6 +453,53 @@ pub fn obstacles(wizard: &Wizard) -> Vec<String> {
 #[must_use]
 pub fn more_lines(count: usize) -> String {
     format!("and {count} more: d shows all of them")
+}
+
+/// More than there is room for, on the way to the plan.
+#[must_use]
+pub fn more_with_enter(count: usize) -> String {
+    format!("and {count} more lines: Enter, then d, shows all")
+}
+
+/// More that is not right than there is room for.
+#[must_use]
+pub fn more_of_status(count: usize) -> String {
+    format!("and {count} more lines: log in, `rackwright-installer status`")
+}
+
+/// Of a stick, as it is labelled.
+#[must_use]
+pub fn stick(stick: &Stick) -> String {
+    let model = match stick.model.as_str() {
+        "" => "stick without a name",
+        model => model,
+    };
+    format!("{model}, {}", decimal(stick.size))
+}
+
+/// Of memory, in bytes.
+#[must_use]
+pub fn memory_free(available: u64, total: u64) -> String {
+    format!(
+        "memory {} of {} free",
+        plan::size::binary(available),
+        plan::size::binary(total)
+    )
+}
+
+/// Of an installed system.
+#[must_use]
+pub fn disks_missing(all: usize, missing: usize) -> String {
+    match missing {
+        0 => format!("all {all} disks are there"),
+        _ => format!("{missing} of {all} disks MISSING"),
+    }
+}
+
+/// Size of a repair.
+#[must_use]
+pub fn repair_steps(steps: usize, destroyed: usize) -> String {
+    format!("{steps} steps, {destroyed} disk(s) written; Enter shows them, nothing begins yet")
 }
 
 /// `1 h 5 min`, `12 s`.
