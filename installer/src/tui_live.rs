@@ -40,6 +40,9 @@ const FOLLOW: Duration = Duration::from_millis(200);
 /// How often a running appliance is looked at: three consoles do, all their life, and each look starts a dozen programs. A
 /// key looks at once.
 const REFRESH: Duration = Duration::from_secs(30);
+/// Nobody knows yet what the state has seen, because there is no state: before the machine was looked at for the first time
+/// an event would be lost, and every later one with it, since they count only in order.
+const NO_STATE: u64 = u64::MAX;
 /// A management controller may take so long before it is given up.
 const SLOW: Duration = Duration::from_secs(90);
 
@@ -54,7 +57,7 @@ impl Executor {
     pub fn new(mode: Mode) -> Self {
         Self {
             mode,
-            seen: Arc::default(),
+            seen: Arc::new(AtomicU64::new(NO_STATE)),
         }
     }
 }
@@ -176,35 +179,39 @@ fn found(roles: &roles::RoleSet) -> (Option<NodeFile>, Option<String>) {
 
 /// Posts every line of the events file that the state has not seen.
 fn follow(seen: &AtomicU64, post: &Post) {
-    let mut length = 0;
     let mut posted = 0;
     loop {
-        if let Ok(bytes) = Live.read(Utf8Path::new(journal::RUN))
-            && bytes.len() != length
+        let seen = seen.load(Ordering::Relaxed);
+        if seen != NO_STATE
+            && let Ok(bytes) = Live.read(Utf8Path::new(journal::RUN))
         {
-            length = bytes.len();
-            let whole = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-            let text = String::from_utf8_lossy(&bytes[..whole]);
-            for (number, line) in text.lines().enumerate() {
-                let number = number as u64;
-                if number < posted.max(seen.load(Ordering::Relaxed)) {
-                    continue;
-                }
-                // A line that cannot be read still counts: the numbers are those of the file.
-                let record = serde_json::from_str(line).unwrap_or(run::Record {
-                    sequence: 0,
-                    at: 0,
-                    event: run::Event::Unknown,
-                });
-                post(Message::Event {
-                    line: number,
-                    record,
-                });
-                posted = number + 1;
+            for message in events(&bytes, seen.max(posted)) {
+                post(message);
+                posted = posted.max(seen) + 1;
             }
         }
         thread::sleep(FOLLOW);
     }
+}
+
+/// The whole lines of an events file from a number on.
+fn events(bytes: &[u8], from: u64) -> Vec<Message> {
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..whole]);
+    text.lines()
+        .enumerate()
+        .map(|(number, line)| (number as u64, line))
+        .filter(|(number, _)| *number >= from)
+        .map(|(line, text)| Message::Event {
+            line,
+            // A line that cannot be read still counts: the numbers are those of the file.
+            record: serde_json::from_str(text).unwrap_or(run::Record {
+                sequence: 0,
+                at: 0,
+                event: run::Event::Unknown,
+            }),
+        })
+        .collect()
 }
 
 fn done(what: Wait, result: anyhow::Result<String>) -> Message {
@@ -395,5 +402,27 @@ fn log_lines() -> Vec<String> {
     match Live.run(&command) {
         Ok(output) => output.stdout.lines().map(str::to_owned).collect(),
         Err(error) => vec![error.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_posted_by_their_numbers_and_whole() {
+        let text = b"{\"sequence\":0,\"at\":1,\"event\":\"warned\",\"step\":null,\"message\":\"a\"}\nnot json\n{\"sequence\":2,";
+        let numbers = |from| -> Vec<(u64, bool)> {
+            events(text, from)
+                .iter()
+                .map(|message| match message {
+                    Message::Event { line, record } => (*line, record.event == run::Event::Unknown),
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        };
+        assert_eq!(numbers(0), [(0, false), (1, true)]);
+        assert_eq!(numbers(1), [(1, true)]);
+        assert_eq!(numbers(2), []);
     }
 }

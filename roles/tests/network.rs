@@ -48,7 +48,7 @@ fn network_files(files: &[RenderedFile]) -> String {
     for file in files {
         let ours = [
             "/etc/systemd/network/",
-            "/etc/udev/",
+            "/etc/udev/rules.d/70-rackwright-ports.rules",
             "/etc/modprobe.d/rackwright",
         ]
         .iter()

@@ -40,8 +40,8 @@ const BIOS_CD: Case = Case {
     node: NodePlace::Stick,
 };
 
-/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, a compiled node file, an install that is cut
-/// off, a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, a compiled node file, an install by keys, an
+/// install that is cut off, a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
 const SHORT: [&str; 12] = [
     "install::storage-uefi-usb",
     "install::backup-uefi-cd",
@@ -51,7 +51,7 @@ const SHORT: [&str; 12] = [
     "install::standalone-uefi-cd",
     "install::database-uefi-usb",
     "compiled::galera",
-    "install::control-bios-cd",
+    "interactive::control",
     "fault::interrupted",
     "disks::swapped-and-repaired",
     "refuse::typo",
@@ -165,25 +165,31 @@ fn interrupted(test: &Test, image: &Image) -> anyhow::Result<()> {
 
 /// The full chassis: 36 data disks, log and cache.
 fn full_chassis(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let more = |mut machine: crate::machine::Builder| {
-        for index in 16..36_u64 {
-            let disk = Disk::sata(
-                &format!("data{index}"),
-                "HUH728080AL5200",
-                &format!("VJGR{index:02}DX"),
-                0x5000_cca2_6128_0e68 + index * 4,
-                8_001_563_222_016,
-                crate::machine::Rotation::Spinning(7200),
-            );
-            machine = machine.disk(disk.attached(Attachment::Sas).made_by("HGST"));
-        }
-        machine
-    };
     let data = data_disks(36)?;
+    let more = |machine| more_data_disks(machine, 36);
     let mut site = Site::new(test.role, image, UEFI_USB, more, |file| {
         file.disks.push(data)
     })?;
     finish(&mut site).map(drop)
+}
+
+/// The storage machine's 16 data disks made `count`.
+pub(super) fn more_data_disks(
+    mut machine: crate::machine::Builder,
+    count: u32,
+) -> crate::machine::Builder {
+    for index in 16..u64::from(count) {
+        let disk = Disk::sata(
+            &format!("data{index}"),
+            "HUH728080AL5200",
+            &format!("VJGR{index:02}DX"),
+            0x5000_cca2_6128_0e68 + index * 4,
+            8_001_563_222_016,
+            crate::machine::Rotation::Spinning(7200),
+        );
+        machine = machine.disk(disk.attached(Attachment::Sas).made_by("HGST"));
+    }
+    machine
 }
 
 /// The storage role's data group with another number of disks.
