@@ -69,19 +69,17 @@ pub fn enrol(system: &dyn System) -> anyhow::Result<u8> {
         if line != said && !line.is_empty() {
             say(system, &line);
         }
-        if line.is_empty() {
-            report(system, &node);
-        }
+        let is_told = line.is_empty() && report(system, &node);
         said = line;
-        system.sleep(pause);
+        system.sleep(if is_told { pause } else { pause.min(AGAIN) });
     }
 }
 
-/// Tells the control servers, where there are some, how this machine is.
-fn report(system: &dyn System, node: &NodeFile) {
+/// Tells the control servers, where there are some, how this machine is; whether there is nothing more to tell now.
+fn report(system: &dyn System, node: &NodeFile) -> bool {
     let servers = node.authority.as_ref().map(control::servers);
     let Some(servers) = servers.filter(|servers| !servers.is_empty()) else {
-        return;
+        return true;
     };
     let status = appliance::status(system);
     let state = if status.healthy {
@@ -104,9 +102,11 @@ fn report(system: &dyn System, node: &NodeFile) {
         }
         detail.push_str(&join);
     }
-    if let Err(error) = Own(servers).report(&node.node, state, &detail) {
+    let told = Own(servers).report(&node.node, state, &detail);
+    if let Err(error) = &told {
         tracing::debug!("{error}");
     }
+    told.is_ok()
 }
 
 #[derive(Deserialize)]

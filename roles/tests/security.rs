@@ -15,6 +15,9 @@ use roles::role::Port;
 const BEGIN: &str = "<!-- made from the roles' port lists by a test -->\n";
 const END: &str = "<!-- end -->\n";
 
+/// Service, networks, roles.
+type Key<'a> = (&'a str, String, String);
+
 /// One row for each service: ports of one service that are open to the same are one cell.
 fn table() -> String {
     let roles = roles::folder::read(Utf8Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -26,7 +29,7 @@ fn table() -> String {
         .map(|(name, folder)| (name.as_str(), &folder.role.ports));
     for (role, ports) in std::iter::once(common).chain(all) {
         // In the order of the role file.
-        let mut rows: Vec<((&str, String, String), Vec<String>)> = Vec::new();
+        let mut rows: Vec<(Key<'_>, Vec<String>)> = Vec::new();
         for port in ports {
             let key = (
                 port.service.as_str(),

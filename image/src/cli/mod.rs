@@ -6,6 +6,7 @@ mod build;
 mod compile;
 mod derived;
 mod draw;
+mod payload;
 mod site;
 mod tui;
 mod unlock;
@@ -62,6 +63,8 @@ enum Command {
     Authority(authority::Show),
     /// Show a whole cluster: what its machines told the control servers
     Status(authority::Status),
+    /// Compare the software that you supply with what the site file says of it
+    Payload(payload::Payload),
     /// Draw racks, networks and cables of a site file
     Draw(draw::Draw),
     /// Write what switches and router of a site file are to be told
@@ -190,6 +193,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Bmc(arguments) => bmc::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Unlock(arguments) => unlock::run(&arguments),
+        Command::Payload(arguments) => payload::run(&arguments),
         Command::Token(arguments) => authority::token(&arguments),
         Command::Authority(arguments) => authority::show(&arguments),
         Command::Status(arguments) => authority::status(&arguments),

@@ -195,10 +195,10 @@ async fn claim(
     blocking(move || {
         let claim: Claim = read(&body)?;
         service.known(&caller)?;
+        let answer = service.store.claim(now(), &caller, claim)?;
         let mut heard = service.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.insert(caller.node.clone(), now());
         drop(heard);
-        let answer = service.store.claim(now(), &caller, claim)?;
         Ok(Json(answer).into_response())
     })
     .await
