@@ -114,6 +114,10 @@ impl Server {
             |file| {
                 file.node = name.to_owned();
                 file.hosts.clone_from(&compiled.hosts);
+                // Its own entry repeats its networks, of which the host's side gives one another address.
+                for host in file.hosts.iter_mut().filter(|host| host.name == name) {
+                    host.addresses.retain(|network, _| network == "cluster");
+                }
                 file.settings.clone_from(&compiled.settings);
                 // The port to the host stays as it is; of the others only the cluster's is there.
                 file.networks

@@ -10,6 +10,8 @@ use crate::images;
 pub(super) struct Test {
     /// Name.
     pub name: &'static str,
+    /// May run at the same time as others of its kind.
+    pub beside: bool,
     /// Gives the number of tests it stands for.
     pub run: fn() -> anyhow::Result<u64>,
 }
@@ -18,10 +20,12 @@ pub(super) fn tests() -> Vec<Test> {
     vec![
         Test {
             name: "format",
+            beside: false,
             run: || cargo(&["fmt", "--all", "--check"]).map(|_| 1),
         },
         Test {
             name: "lints",
+            beside: false,
             run: || {
                 cargo(&[
                     "clippy",
@@ -37,10 +41,12 @@ pub(super) fn tests() -> Vec<Test> {
         },
         Test {
             name: "workspace",
+            beside: false,
             run: || cargo(&["test", "--workspace", "--no-fail-fast"]).map(|text| passed(&text)),
         },
         Test {
             name: "namespaces",
+            beside: true,
             run: || {
                 let words = [
                     "test",
@@ -56,6 +62,7 @@ pub(super) fn tests() -> Vec<Test> {
         },
         Test {
             name: "galera",
+            beside: true,
             run: || {
                 let folder = super::daemons::databases(&cache()?)?;
                 let words = [
@@ -73,6 +80,7 @@ pub(super) fn tests() -> Vec<Test> {
         },
         Test {
             name: "daemons",
+            beside: true,
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
                 let words = [
@@ -95,6 +103,7 @@ pub(super) fn tests() -> Vec<Test> {
 pub(super) fn builder() -> Test {
     Test {
         name: "builder",
+        beside: false,
         run: || {
             let words = [
                 "test",

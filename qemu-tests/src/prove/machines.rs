@@ -40,8 +40,8 @@ const BIOS_CD: Case = Case {
     node: NodePlace::Stick,
 };
 
-/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, a compiled node file, an install that is cut
-/// off, a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+/// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, a compiled node file, an install by keys, an
+/// install that is cut off, a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
 const SHORT: [&str; 12] = [
     "install::storage-uefi-usb",
     "install::backup-uefi-cd",
@@ -51,7 +51,7 @@ const SHORT: [&str; 12] = [
     "install::standalone-uefi-cd",
     "install::database-uefi-usb",
     "compiled::galera",
-    "install::control-bios-cd",
+    "interactive::control",
     "fault::interrupted",
     "disks::swapped-and-repaired",
     "refuse::typo",

@@ -106,7 +106,19 @@ fn run(options: &Options) -> anyhow::Result<bool> {
             Err(error) => report.failed(test.name, &error, start.elapsed()),
         }
     };
-    fast.iter().try_for_each(alone)?;
+    // What cargo compiles comes first and alone; the others mostly wait for real daemons, so they do it together.
+    let (together, one_by_one): (Vec<_>, Vec<_>) = fast.iter().partition(|test| test.beside);
+    one_by_one.into_iter().try_for_each(alone)?;
+    std::thread::scope(|scope| {
+        let running: Vec<_> = together
+            .into_iter()
+            .map(|test| scope.spawn(|| alone(test)))
+            .collect();
+        running.into_iter().try_for_each(|test| {
+            test.join()
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("a test panicked")))
+        })
+    })?;
     if !machines.is_empty() {
         simulate(options, &machines, &report)?;
     }
