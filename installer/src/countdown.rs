@@ -10,7 +10,7 @@ use std::{
 
 use nix::{
     fcntl::OFlag,
-    sys::termios::{self, LocalFlags, SetArg, Termios},
+    sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios},
 };
 
 /// The only key that counts. Not any key: a concentrator or a modem that echoes what it is sent would stop every install, and
@@ -64,8 +64,10 @@ impl Line {
         modes
             .local_flags
             .remove(LocalFlags::ICANON | LocalFlags::ECHO);
-        // What was typed before the question was asked is no answer to it.
-        termios::tcsetattr(&file, SetArg::TCSAFLUSH, &modes).ok()?;
+        // What was typed before the question was asked is no answer to it. Not by TCSAFLUSH: that waits until all output is
+        // sent (termios(3)), and a line whose other end holds it back would hold the install.
+        termios::tcsetattr(&file, SetArg::TCSANOW, &modes).ok()?;
+        termios::tcflush(&file, FlushArg::TCIFLUSH).ok()?;
         let name = path.strip_prefix("/dev/").unwrap_or(path).to_owned();
         Some(Self { name, file, before })
     }

@@ -17,11 +17,12 @@ use roles::{
 
 use crate::facts::Facts;
 
-/// The node file to start with: the one that was found, else one for this role on this machine.
+/// The node file to start with: the one that was found, else one for this role on this machine. Its permit is this session's:
+/// who confirms here gives a right of his own, and the one that was found may be spent, or be for a repair.
 #[must_use]
 pub fn start(facts: &Facts) -> NodeFile {
     let mut node = facts.node.clone().unwrap_or_else(|| fresh(facts));
-    node.permit.get_or_insert(Permit {
+    node.permit = Some(Permit {
         id: facts.session.clone(),
         board_serial: facts.inventory.board.serial.clone(),
         plan: None,

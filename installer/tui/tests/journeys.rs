@@ -535,3 +535,28 @@ fn a_stick_is_chosen_by_its_name() {
     let text = play.text(80, 24);
     assert!(text.contains("no stick named RACKWRIGHT"), "{text}");
 }
+
+/// Esc before an unattended install leads here with a permit that may be spent, or be for a repair: a confirmation is a new one.
+#[test]
+fn a_confirmation_is_a_permit_of_its_own() {
+    let mut facts = facts("control");
+    let mut node = wizard(&Play::new(facts.clone())).node.clone();
+    node.permit = Some(roles::node::Permit {
+        id: "from-the-stick".into(),
+        board_serial: Some("another".into()),
+        plan: Some("0123".into()),
+        task: Some("repair".into()),
+    });
+    facts.node = Some(node);
+    let mut play = Play::new(facts.clone());
+    play.keys("7<Enter>control-1<Enter>");
+    on(&play, Screen::Done);
+    let (text, digest) = installs(&play)[0];
+    let node = roles::parse::node_file("node", text, Some(&support::ROLES))
+        .map_err(|wrong| wrong.to_string());
+    let permit = node.unwrap().permit.unwrap();
+    assert_eq!(permit.id, facts.session);
+    assert_eq!(permit.task, None);
+    assert_eq!(permit.plan.as_deref(), Some(digest));
+    assert_eq!(permit.board_serial, facts.inventory.board.serial);
+}

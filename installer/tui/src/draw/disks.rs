@@ -313,6 +313,11 @@ fn detail(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, uses: &Uses, view:
         (None, Some(plan)) => lines.extend(notes(plan, width, view)),
         (None, None) => {}
     }
+    let room = area.height as usize;
+    if lines.len() > room && room > 0 {
+        lines.truncate(room - 1);
+        lines.push(Line::styled(text::MORE_IN_PLAN, look.dim()));
+    }
     parts::text(frame, area, lines);
 }
 

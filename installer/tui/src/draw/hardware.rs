@@ -64,10 +64,16 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
         )
     };
     let width = listed.width as usize - 4;
+    let longest = findings
+        .iter()
+        .map(|finding| finding.part.chars().count())
+        .max()
+        .unwrap_or(0);
     let entries = findings
         .iter()
         .map(|finding| {
-            let part = width.saturating_sub(8) * 2 / 5;
+            // As much as the longest name needs, and half at most: what was found stands in the detail, too.
+            let part = longest.min(width.saturating_sub(8) / 2);
             Line::from(vec![
                 Span::styled(parts::pad(text::weight(finding), 7), style(finding, look)),
                 Span::raw(format!(
@@ -80,13 +86,11 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, wizard: &Wizard, view: &View) {
         .collect();
     parts::list(frame, listed, entries, Some(wizard.cursor()), view);
     if let Some(finding) = findings.get(wizard.cursor()) {
-        let mut lines = vec![Line::styled(
-            parts::cut(
-                &format!("{} [{}]", finding.part, finding.id),
-                detail.width as usize,
-            ),
-            look.strong(),
-        )];
+        let head = format!("{} [{}]", finding.part, finding.id);
+        let mut lines: Vec<Line<'_>> = parts::wrap(&head, detail.width as usize, 2)
+            .into_iter()
+            .map(|line| Line::styled(line, look.strong()))
+            .collect();
         for line in text::finding(finding).iter().skip(2) {
             for line in parts::wrap(line, detail.width as usize, 4) {
                 lines.push(Line::raw(line));

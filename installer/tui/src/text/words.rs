@@ -194,6 +194,7 @@ words! {
     FRONT = "front";
     NO_BAY = "without a bay";
     LEGEND = "O os  D data  L log  C cache  X special  S spare  - not used  ! fault";
+    MORE_IN_PLAN = "  more: 7, then d (or Enter)";
     SURVIVES = "What it survives";
     NO_PLAN_BECAUSE = "There is no plan, because";
     PORT_HEAD = "port        link      MAC address        driver     place / neighbour";

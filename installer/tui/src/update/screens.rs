@@ -124,7 +124,7 @@ impl Wizard {
             (Screen::Welcome | Screen::Hardware | Screen::Disks, Action::Again) => {
                 return self.wait(Wait::Probe, now, Effect::Probe);
             }
-            (Screen::Repair, Action::Choose) => self.to_the_repair(),
+            (Screen::Repair, Action::Choose) => self.go_to_repair(),
             (Screen::Repair, Action::Again) => return self.look_for_installed(now),
             (Screen::Repair, Action::Guards) => self.menu_of_guards(),
             (Screen::Hardware, Action::Choose) => self.show_finding(),
@@ -279,7 +279,7 @@ impl Wizard {
     }
 
     /// To the plan, or why there is none.
-    fn to_the_repair(&mut self) {
+    fn go_to_repair(&mut self) {
         if self.can_install() {
             self.go(Screen::Review);
         } else if !self.waits.contains_key(&Wait::Installed) {
