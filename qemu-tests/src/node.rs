@@ -1,6 +1,6 @@
 //! Node files for simulated machines, made from the same types the installer reads.
 
-use roles::node::{Access, Network, NodeFile, Permit, Storage};
+use roles::node::{Access, Console, Network, NodeFile, Permit, Storage};
 
 use crate::machines;
 
@@ -40,6 +40,11 @@ pub fn node_file(role: &str, permit: &str, ssh_key: &str) -> NodeFile {
             user: None,
             ssh_keys: vec![ssh_key.to_owned()],
             password_hash: None,
+        },
+        // Nobody is there to press a key; the compiled node files have the wait that people get.
+        console: Console {
+            wait: Some(0),
+            ..Console::default()
         },
         storage: Storage {
             initial_sync: Some("skip".to_owned()),
