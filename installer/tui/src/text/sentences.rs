@@ -536,11 +536,9 @@ pub fn after_restart(wizard: &Wizard) -> Vec<String> {
     if !role.services.start.is_empty() {
         lines.push(format!("starts {}", list(&role.services.start)));
     }
-    if !role.services.masked.is_empty() {
-        lines.push(format!(
-            "waits for the join before it starts {}",
-            list(&role.services.masked)
-        ));
+    if !role.join.is_empty() {
+        let steps: Vec<&str> = role.join.iter().map(|step| step.id.as_str()).collect();
+        lines.push(format!("joins the cluster by {}", steps.join(", ")));
     }
     lines
 }
