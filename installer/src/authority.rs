@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use authority::{
     PORT,
-    control::{self, ControlError, Own, Wire},
+    control::{self, ControlError, Wire},
     enrol::{self, Enrolled},
     now,
     wire::{Known, Promote, Standing},
@@ -15,23 +15,11 @@ use join::claims::Claims as _;
 use roles::NodeFile;
 use run::appliance::{self, health::Verdict};
 use serde::{Deserialize, Serialize};
-use system::System;
+use system::{System, delivered};
 use zeroize::Zeroizing;
 
 use crate::arguments::{AuthorityPromote, AuthorityTask};
-use crate::{fence, output};
-
-const CONSOLE: &str = "/dev/console";
-
-fn node_file(system: &dyn System) -> anyhow::Result<(NodeFile, roles::RoleSet)> {
-    let roles = roles::folder::read(Utf8Path::new(appliance::ROLES))?;
-    let text = system
-        .read(Utf8Path::new(appliance::NODE_FILE))
-        .context("this machine has no node file")?;
-    let text = String::from_utf8(text).context("the node file is not text")?;
-    let node = roles::parse::node_file(appliance::NODE_FILE, &text, Some(&roles))?;
-    Ok((node, roles))
-}
+use crate::{fence, output, this::This};
 
 /// Between two looks at the certificate and two reports to the control servers.
 const LOOK: Duration = Duration::from_secs(60);
@@ -43,14 +31,12 @@ const AGAIN: Duration = Duration::from_secs(15);
 /// # Errors
 /// The node file cannot be read.
 pub fn enrol(system: &dyn System) -> anyhow::Result<u8> {
-    let (node, roles) = node_file(system)?;
-    let folder = roles.roles.get(&node.role);
-    let groups = folder.map(|folder| folder.role.services.certificates.clone());
-    let groups = groups.unwrap_or_default();
+    let this = This::read(system)?;
+    let (node, groups) = (&this.node, &this.role()?.services.certificates);
     let mut said = String::new();
     loop {
         let seconds = i64::try_from(now()).unwrap_or(i64::MAX);
-        let (line, pause) = match enrol::enrol(system, &node, &groups, &Wire, seconds) {
+        let (line, pause) = match enrol::enrol(system, node, groups, &Wire, seconds) {
             Ok(Enrolled::None) => {
                 output::note("the node file names no authority: this machine has no certificate");
                 return Ok(0);
@@ -67,18 +53,17 @@ pub fn enrol(system: &dyn System) -> anyhow::Result<u8> {
             Err(error) => (error.to_string(), AGAIN),
         };
         if line != said && !line.is_empty() {
-            say(system, &line);
+            output::aloud(system, &format!("rackwright identity: {line}"));
         }
-        let is_told = line.is_empty() && report(system, &node);
+        let is_told = line.is_empty() && report(system, &this);
         said = line;
         system.sleep(if is_told { pause } else { pause.min(AGAIN) });
     }
 }
 
 /// Tells the control servers, where there are some, how this machine is; whether there is nothing more to tell now.
-fn report(system: &dyn System, node: &NodeFile) -> bool {
-    let servers = node.authority.as_ref().map(control::servers);
-    let Some(servers) = servers.filter(|servers| !servers.is_empty()) else {
+fn report(system: &dyn System, this: &This) -> bool {
+    let Some(claims) = this.claims() else {
         return true;
     };
     let status = appliance::status(system);
@@ -102,7 +87,7 @@ fn report(system: &dyn System, node: &NodeFile) -> bool {
         }
         detail.push_str(&join);
     }
-    let told = Own(servers).report(&node.node, state, &detail);
+    let told = claims.report(&this.node.node, state, &detail);
     if let Err(error) = &told {
         tracing::debug!("{error}");
     }
@@ -115,21 +100,12 @@ struct Joined {
     detail: String,
 }
 
-/// In the journal and on the console, where somebody waits for the machine.
-fn say(system: &dyn System, line: &str) {
-    let text = format!("rackwright identity: {line}");
-    output::note(&text);
-    let text = format!("{}\r\n", text.replace('\n', "\r\n"));
-    system.emit(Utf8Path::new(CONSOLE), text.as_bytes());
-}
-
 /// `fence`.
 ///
 /// # Errors
 /// The machine was not seen off.
 pub fn fence(system: &dyn System, name: &str, json: bool) -> anyhow::Result<u8> {
-    let (node, _) = node_file(system)?;
-    fence::run(system, &node, name, json)
+    fence::run(system, &This::read(system)?.node, name, json)
 }
 
 /// `authority`.
@@ -137,7 +113,7 @@ pub fn fence(system: &dyn System, name: &str, json: bool) -> anyhow::Result<u8> 
 /// # Errors
 /// This is no control server, or nobody answers.
 pub fn run(system: &dyn System, task: &AuthorityTask, json: bool) -> anyhow::Result<u8> {
-    let (node, _) = node_file(system)?;
+    let This { node, .. } = This::read(system)?;
     match task {
         AuthorityTask::Serve => serve(system, &node),
         AuthorityTask::Status => status(&node, json),
@@ -151,13 +127,13 @@ fn serve(system: &dyn System, node: &NodeFile) -> anyhow::Result<u8> {
         output::note("the node file names no authority: there is nothing to serve");
         return Ok(0);
     }
-    let path = Utf8Path::new("/run/rackwright/secrets/ca-key-seed");
+    let path = &Utf8Path::new(delivered::FOLDER).join("ca-key-seed");
     let mut said = false;
     while !system.exists(path) {
         if !said {
-            say(
+            output::aloud(
                 system,
-                "a control server needs the secret `ca-key-seed`\nhint: install it with its `<node>.sealed`",
+                "rackwright identity: a control server needs the secret `ca-key-seed`\nhint: install it with its `<node>.sealed`",
             );
         }
         said = true;

@@ -1,7 +1,7 @@
 //! `join`, `health-endpoint`, `galera` and `database`: this machine as part of its cluster.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use authority::control::{self, Own};
+use authority::control::Own;
 use camino::Utf8Path;
 use join::{
     claims::Claims,
@@ -13,60 +13,56 @@ use join::{
     outside::Wire,
     settings,
 };
-use roles::{NodeFile, Role};
-use run::appliance;
 use serde::Serialize;
 use system::System;
 
 use crate::arguments::{DatabaseTask, GaleraTask};
-use crate::{FAILED, REFUSED, output};
+use crate::{FAILED, REFUSED, output, this::This};
 
 /// How far the join is, for `status` and for people.
 const STATE: &str = "/run/rackwright/join.json";
-const CONSOLE: &str = "/dev/console";
 
-struct This<'a> {
-    role: Role,
-    node: NodeFile,
+/// What a join needs of this machine, kept while it runs.
+struct Joining<'a> {
+    this: This,
     wire: Wire<'a>,
-    /// Where the plan has control servers.
     claims: Option<Own>,
 }
 
-impl<'a> This<'a> {
+impl<'a> Joining<'a> {
     fn read(system: &'a dyn System) -> anyhow::Result<Self> {
-        let roles = roles::folder::read(Utf8Path::new(appliance::ROLES))?;
-        let text = system
-            .read(Utf8Path::new(appliance::NODE_FILE))
-            .context("this machine has no node file")?;
-        let text = String::from_utf8(text).context("the node file is not text")?;
-        let node = roles::parse::node_file(appliance::NODE_FILE, &text, Some(&roles))?;
-        let role = roles
-            .roles
-            .get(&node.role)
-            .with_context(|| format!("this image has no role `{}`", node.role))?
-            .role
-            .clone();
-        let servers = node.authority.as_ref().map(control::servers);
-        let claims = servers.filter(|servers| !servers.is_empty()).map(Own);
+        let this = This::read(system)?;
+        let claims = this.claims();
         let wire = Wire { system };
-        Ok(Self {
-            role,
-            node,
-            wire,
-            claims,
-        })
+        Ok(Self { this, wire, claims })
     }
 
-    fn context(&self, system: &'a dyn System) -> Context<'_> {
-        Context {
+    fn context(&self, system: &'a dyn System) -> anyhow::Result<Context<'_>> {
+        Ok(Context {
             system,
             outside: &self.wire,
             claims: self.claims.as_ref().map(|own| own as &dyn Claims),
-            role: &self.role,
-            node: &self.node,
+            role: self.this.role()?,
+            node: &self.this.node,
             boot: engine::boot(system),
-        }
+        })
+    }
+
+    /// As [`Self::context`], of a machine with this role only. `what`: what such a machine is.
+    fn context_as(
+        &self,
+        system: &'a dyn System,
+        role: &str,
+        what: &str,
+    ) -> anyhow::Result<Context<'_>> {
+        let node = &self.this.node;
+        ensure!(
+            node.role == role,
+            "`{}` is a `{}`, not {what}",
+            node.node,
+            node.role
+        );
+        self.context(system)
     }
 }
 
@@ -81,10 +77,7 @@ struct Aloud<'a>(&'a dyn System);
 
 impl Say for Aloud<'_> {
     fn say(&mut self, step: &str, line: &str) {
-        let text = format!("rackwright join: {step}: {line}");
-        output::note(&text);
-        self.0
-            .emit(Utf8Path::new(CONSOLE), format!("{text}\r\n").as_bytes());
+        output::aloud(self.0, &format!("rackwright join: {step}: {line}"));
         let state = State { step, detail: line };
         if let Ok(text) = serde_json::to_string(&state) {
             self.0
@@ -99,8 +92,8 @@ impl Say for Aloud<'_> {
 /// # Errors
 /// The node file or the role data cannot be read.
 pub fn join(system: &dyn System) -> anyhow::Result<u8> {
-    let this = This::read(system)?;
-    match engine::run(&this.context(system), &mut Aloud(system), None) {
+    let joining = Joining::read(system)?;
+    match engine::run(&joining.context(system)?, &mut Aloud(system), None) {
         Ok(Ended::Joined) => Ok(0),
         Ok(Ended::Refused(..)) => Ok(REFUSED),
         Err(error) => {
@@ -115,8 +108,8 @@ pub fn join(system: &dyn System) -> anyhow::Result<u8> {
 /// # Errors
 /// The node file cannot be read or the port is taken.
 pub fn health_endpoint(system: &dyn System) -> anyhow::Result<u8> {
-    let this = This::read(system)?;
-    endpoint::serve(&this.context(system)).context("port 9200")?;
+    let joining = Joining::read(system)?;
+    endpoint::serve(&joining.context(system)?).context("port 9200")?;
     Ok(0)
 }
 
@@ -125,14 +118,8 @@ pub fn health_endpoint(system: &dyn System) -> anyhow::Result<u8> {
 /// # Errors
 /// Refused, or a command failed.
 pub fn galera(system: &dyn System, task: &GaleraTask, json: bool) -> anyhow::Result<u8> {
-    let this = This::read(system)?;
-    ensure!(
-        this.role.name == "galera",
-        "`{}` is a `{}`, not a member of a Galera cluster",
-        this.node.node,
-        this.role.name
-    );
-    let context = this.context(system);
+    let joining = Joining::read(system)?;
+    let context = joining.context_as(system, "galera", "a member of a Galera cluster")?;
     match task {
         GaleraTask::Status => status(&context, "galera", json),
         GaleraTask::Recover(options) => {
@@ -149,14 +136,8 @@ pub fn galera(system: &dyn System, task: &GaleraTask, json: bool) -> anyhow::Res
 /// # Errors
 /// Refused, or a command failed.
 pub fn database(system: &dyn System, task: &DatabaseTask, json: bool) -> anyhow::Result<u8> {
-    let this = This::read(system)?;
-    ensure!(
-        this.role.name == "database",
-        "`{}` is a `{}`, not a database server of a pair",
-        this.node.node,
-        this.role.name
-    );
-    let context = this.context(system);
+    let joining = Joining::read(system)?;
+    let context = joining.context_as(system, "database", "a database server of a pair")?;
     let done = match task {
         DatabaseTask::Status => return status(&context, "database", json),
         DatabaseTask::Promote(options) => database::operator::promote(&context, options.fenced),
@@ -164,7 +145,7 @@ pub fn database(system: &dyn System, task: &DatabaseTask, json: bool) -> anyhow:
         DatabaseTask::Follow => database::operator::again(&context),
         DatabaseTask::Confirm => database::operator::confirm(&context),
         DatabaseTask::Reseed(options) => {
-            if options.node != this.node.node {
+            if options.node != context.node.node {
                 bail!(
                     "`{}` is not this machine's name: nothing was changed",
                     options.node

@@ -13,7 +13,7 @@ use firmware::bmc::{
 use firmware::ipmi::IpmiTransport as _;
 use roles::NodeFile;
 use serde::Serialize;
-use system::System;
+use system::{System, delivered};
 
 use crate::output;
 
@@ -39,7 +39,7 @@ struct Fenced<'a> {
 /// It was not seen off: nobody may take its place.
 pub fn run(system: &dyn System, node: &NodeFile, name: &str, json: bool) -> anyhow::Result<u8> {
     let target = target(node, name)?;
-    let path = Utf8Path::new("/run/rackwright/secrets").join(format!("bmc-{name}"));
+    let path = Utf8Path::new(delivered::FOLDER).join(format!("bmc-{name}"));
     let password = system.read(&path).with_context(|| {
         format!("the password of the management controller of `{name}` was not delivered to this machine")
     })?;

@@ -6,7 +6,7 @@ use service::{mail, settings};
 use system::System;
 
 use crate::arguments::MailTask;
-use crate::{output, storage};
+use crate::{output, this::This};
 
 /// Runs the command.
 ///
@@ -16,15 +16,7 @@ pub fn run(system: &dyn System, task: &MailTask) -> anyhow::Result<u8> {
     match task {
         MailTask::Schema => output::text(mail::SCHEMA)?,
         MailTask::Adopt => {
-            let this = storage::this(system)?;
-            let defaults = &this
-                .roles
-                .roles
-                .get(&this.node.role)
-                .context("the image has no such role")?
-                .role
-                .settings;
-            let settings: settings::Mail = settings::read(defaults, &this.node)?;
+            let settings: settings::Mail = This::read(system)?.settings()?;
             let mount = settings.mail_mount.as_deref().unwrap_or("/var/srv/mail");
             let source = settings
                 .mail_source

@@ -22,6 +22,7 @@ mod repair;
 mod serve;
 mod storage;
 mod survey;
+mod this;
 mod tui;
 mod tui_live;
 mod unlock;

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use camino::Utf8Path;
 use roles::diagnostic::Diagnostics;
 use run::node_source::NodeSourceError;
 use serde::Serialize;
+use system::System;
 use tracing_subscriber::EnvFilter;
 
 /// Data for people.
@@ -30,6 +32,13 @@ fn quiet_on_closed_pipe(result: io::Result<()>) -> anyhow::Result<()> {
 /// A line on standard error.
 pub fn note(line: &str) {
     writeln!(io::stderr().lock(), "{line}").ok();
+}
+
+/// A line for whoever stands before the machine, and for the journal.
+pub fn aloud(system: &dyn System, line: &str) {
+    note(line);
+    let text = format!("{}\r\n", line.replace('\n', "\r\n"));
+    system.emit(Utf8Path::new("/dev/console"), text.as_bytes());
 }
 
 /// An error with its causes, or, for a wrong file, the place with its source line.

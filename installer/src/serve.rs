@@ -6,28 +6,27 @@ use service::serve::{self, Report, State};
 use system::System;
 
 use crate::arguments::Serve;
-use crate::{output, storage};
+use crate::{output, this::This};
 
 /// Between two rounds.
 const PAUSE: Duration = Duration::from_secs(5);
-const CONSOLE: &str = "/dev/console";
 
 /// Runs rounds; says on the console what changes.
 ///
 /// # Errors
 /// The node file or the role data cannot be read.
 pub fn run(system: &dyn System, options: &Serve, json: bool) -> anyhow::Result<u8> {
-    let this = storage::this(system)?;
+    let this = This::read(system)?;
     let mut last: Option<Report> = None;
     loop {
-        let report = serve::round(system, &this.roles, &this.node, storage::now());
+        let report = serve::round(system, &this.roles, &this.node, authority::now());
         serve::write(system, &report)?;
         if last.as_ref().is_none_or(|last| key(last) != key(&report)) {
             let line = words(&this.node.role, &report);
-            output::note(&line);
-            // The journal has it from the line above; who stands before the machine sees it here.
-            if !options.once && report.state != State::Idle {
-                system.emit(CONSOLE.into(), format!("{line}\r\n").as_bytes());
+            if options.once || report.state == State::Idle {
+                output::note(&line);
+            } else {
+                output::aloud(system, &line);
             }
         }
         if options.once {

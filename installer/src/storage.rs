@@ -1,73 +1,38 @@
 //! `storage`: who exports the mail store, how old the copies are, and the takeover by hand.
 
 use anyhow::{Context as _, bail, ensure};
+use authority::{control::Own, now};
 use camino::Utf8Path;
-use roles::{NodeFile, RoleSet};
-use run::appliance;
+use join::claims::{Claims as _, Epoch};
+use roles::NodeFile;
 use service::{
+    claim,
     mark::Answer,
     replication,
     round::storage::{self as storage_round, ALLOWED, CHANGING, CONFIRMED, Told},
     serve,
-    settings::{self, Peer, Storage},
+    settings::{Peer, Storage},
     storage::{Demote, Fenced, Promote, Step, demote, promote},
     view::{self, View},
 };
 use system::{Command, System};
 
 use crate::arguments::{StoragePromote, StorageTask};
-use crate::output;
-
-/// This machine as its files say.
-pub struct This {
-    /// Node file.
-    pub node: NodeFile,
-    /// Role data.
-    pub roles: RoleSet,
-}
-
-/// Reads role data and node file of the running machine.
-///
-/// # Errors
-/// They cannot be read.
-pub fn this(system: &dyn System) -> anyhow::Result<This> {
-    let roles = roles::folder::read(Utf8Path::new(appliance::ROLES))?;
-    let text = system
-        .read(Utf8Path::new(appliance::NODE_FILE))
-        .context("this machine has no node file")?;
-    let text = String::from_utf8(text).context("the node file is not text")?;
-    let node = roles::parse::node_file(appliance::NODE_FILE, &text, Some(&roles))
-        .map_err(|wrong| anyhow::anyhow!("{}", wrong.render(false)))?;
-    Ok(This { node, roles })
-}
-
-/// Seconds since 1970.
-#[must_use]
-pub fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map(|since| since.as_secs()).unwrap_or_default()
-}
+use crate::{output, this::This};
 
 /// Runs the command.
 ///
 /// # Errors
 /// Refused, or a command failed.
 pub fn run(system: &dyn System, task: &StorageTask, json: bool) -> anyhow::Result<u8> {
-    let this = this(system)?;
+    let this = This::read(system)?;
     ensure!(
         matches!(this.node.role.as_str(), "storage" | "backup"),
         "`{}` is a `{}`, not a storage server",
         this.node.node,
         this.node.role
     );
-    let defaults = &this
-        .roles
-        .roles
-        .get(&this.node.role)
-        .context("the image has no such role")?
-        .role
-        .settings;
-    let settings: Storage = settings::read(defaults, &this.node)?;
+    let settings: Storage = this.settings()?;
     if let StorageTask::Answer = task {
         return answer(system);
     }
@@ -123,6 +88,20 @@ fn answers(told: &[Told]) -> Vec<Answer> {
         .collect()
 }
 
+/// The control servers, and what they know of the mail store. They only add refusals, so a takeover goes on without them.
+fn claimed(this: &This) -> (Option<Own>, Option<Epoch>) {
+    let Some(claims) = this.claims() else {
+        return (None, None);
+    };
+    match claims.epoch(claim::RESOURCE) {
+        Ok(epoch) => (Some(claims), Some(epoch)),
+        Err(error) => {
+            output::note(&format!("warning: {error}: the takeover goes on without"));
+            (None, None)
+        }
+    }
+}
+
 fn take_over(
     system: &dyn System,
     this: &This,
@@ -139,7 +118,9 @@ fn take_over(
         .map(|it| it.node.clone())
         .chain(held)
         .collect();
-    let known = answers(&told);
+    let (claims, claimed) = claimed(this);
+    let mut known = answers(&told);
+    known.extend(claimed.iter().map(claim::answer));
     let asked: Vec<String> = storage_round::peers(settings)
         .into_iter()
         .map(|peer| peer.name)
@@ -157,7 +138,7 @@ fn take_over(
         answers: &known,
         exporting: &exporting,
         last: told.iter().find_map(|told| told.released.as_deref()),
-        place: storage_round::place(&this.node),
+        place: storage_round::place(&this.node, settings),
         accept_loss: options.accept_loss.unwrap_or(
             settings
                 .replication_interval
@@ -166,6 +147,9 @@ fn take_over(
         ),
     };
     let (mark, steps) = promote(view, &request)?;
+    if let (Some(claims), Some(seen), false) = (&claims, &claimed, options.dry_run) {
+        claim::take(claims, seen, mark.epoch, &this.node.node)?;
+    }
     // What `--fenced` says is also that the silent one did not take over: until the next boot nobody is asked again.
     let words: &[&str] = if options.fenced { &[CONFIRMED] } else { &[] };
     let code = change(system, &this.node, &steps, options.dry_run, words)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::selector::Selector;
 
@@ -51,13 +51,45 @@ pub struct Role {
 }
 
 impl Role {
-    /// Settings of a machine: the role's defaults, and over them what the node file says, key by key.
-    #[must_use]
-    pub fn settings_of(&self, node: &crate::NodeFile) -> BTreeMap<String, toml::Value> {
-        let mut settings = self.settings.clone();
-        settings.extend(node.settings.clone());
-        settings
+    /// Settings of a machine as a type: see [`settings`].
+    ///
+    /// # Errors
+    /// A key has another type.
+    pub fn settings_as<T: DeserializeOwned>(
+        &self,
+        node: &crate::NodeFile,
+    ) -> Result<T, SettingsError> {
+        settings(&self.settings, node)
     }
+}
+
+/// A setting of the node file that is not of the wanted type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`settings` of the node file: {cause}\nhint: `rackwright compile` writes them; by hand, compare with docs/roles.md"
+)]
+pub struct SettingsError {
+    cause: String,
+}
+
+/// Settings of a machine as a type: the role's defaults, and over them what the node file says, key by key.
+///
+/// # Errors
+/// A key has another type.
+pub fn settings<T: DeserializeOwned>(
+    defaults: &BTreeMap<String, toml::Value>,
+    node: &crate::NodeFile,
+) -> Result<T, SettingsError> {
+    let table: toml::Table = defaults
+        .iter()
+        .chain(&node.settings)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    toml::Value::Table(table)
+        .try_into()
+        .map_err(|error: toml::de::Error| SettingsError {
+            cause: error.message().to_owned(),
+        })
 }
 
 /// One step of a join. It is asked again and again until it is done, so that the order in which machines start does not

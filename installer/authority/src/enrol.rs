@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use camino::{Utf8Path, Utf8PathBuf};
 use identity::{Authority, Certificate, IdentityError, Key, Machine, Validity, check_pair};
 use roles::NodeFile;
-use system::{Command, System, SystemError};
+use system::{Command, System, SystemError, delivered};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
 
 /// Where the identity lies.
 pub const FOLDER: &str = "/state/identity";
-/// Where secrets are delivered.
-const SECRETS: &str = "/run/rackwright/secrets";
 const FILES: [&str; 3] = ["ca.pem", "node.pem", "node.key"];
 /// Copies for daemons that do not run as root, by group.
 const COPIES: &str = "/run/rackwright/identity";
@@ -80,7 +78,8 @@ pub enum EnrolError {
     /// No token.
     #[error(
         "this machine has no certificate, and no token to ask for one\n\
-         hint: `rackwright token` makes one; write it to `{SECRETS}/join-token`, or install with `<node>.sealed`"
+         hint: `rackwright token` makes one; write it to `{folder}/join-token`, or install with `<node>.sealed`",
+        folder = delivered::FOLDER
     )]
     NoToken,
     /// No control server.
@@ -358,7 +357,7 @@ fn own(name: &str) -> Utf8PathBuf {
 }
 
 fn secret(system: &dyn System, name: &str) -> Result<Option<Zeroizing<String>>, SystemError> {
-    text(system, &Utf8Path::new(SECRETS).join(name))
+    text(system, &delivered::path(name))
 }
 
 fn text(system: &dyn System, path: &Utf8Path) -> Result<Option<Zeroizing<String>>, SystemError> {

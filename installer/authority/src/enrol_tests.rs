@@ -87,7 +87,7 @@ fn node(role: &str) -> NodeFile {
 }
 
 fn secret_file(system: &Simulated, name: &str, text: &str) {
-    system.put_file(&format!("{SECRETS}/{name}"), text.as_bytes());
+    system.put_file(delivered::path(name).as_str(), text.as_bytes());
 }
 
 fn with_token() -> Simulated {

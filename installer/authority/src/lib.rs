@@ -20,7 +20,5 @@ pub const PORT: u16 = 9210;
 /// Seconds since 1970 of this machine's clock.
 #[must_use]
 pub fn now() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+    system::Network::clock(&system::Live).as_secs()
 }

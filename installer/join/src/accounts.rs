@@ -1,28 +1,17 @@
 //! Databases and accounts of a fresh server. Statements go through the one server that may write, and reach the others by
 //! replication; each may run again.
 
-use camino::Utf8Path;
 use roles::NodeFile;
-use system::System;
+use system::delivered::secret;
 
 use crate::{context::Context, galera::state, sql, step::Outcome};
 
-/// Delivered secrets, one file each (`prepare-boot` puts them there).
-pub const SECRETS: &str = "/run/rackwright/secrets";
 /// Name of the database for mail and of its account.
 pub const MAIL: &str = "mail";
 /// Account of a replica.
 pub const REPLICATION: &str = "replication";
 /// Account of proxies that ask servers how they are.
 pub const MONITOR: &str = "monitor";
-
-/// A delivered secret.
-#[must_use]
-pub fn secret(system: &dyn System, purpose: &str) -> Option<String> {
-    let bytes = system.read(&Utf8Path::new(SECRETS).join(purpose)).ok()?;
-    let text = String::from_utf8(bytes).ok()?.trim().to_owned();
-    (!text.is_empty()).then_some(text)
-}
 
 /// Host patterns of the networks that clients come from: never `%`, which is everywhere.
 #[must_use]

@@ -1,4 +1,4 @@
-//! The database's virtual address where no balancer holds it: it is on the server that takes writes, and on no other.
+//! A virtual address that no balancer holds: it is on the server that takes writes or exports, and on no other.
 
 use roles::NodeFile;
 use system::{Command, System};
@@ -25,20 +25,31 @@ fn ip(system: &dyn System, arguments: &[&str]) -> Result<String, String> {
     Ok(output.stdout)
 }
 
+/// This machine has the address on the interface.
+///
+/// # Errors
+/// Words of `ip`.
+pub fn is_held(system: &dyn System, address: &str, interface: &str) -> Result<bool, String> {
+    let shown = ip(system, &["-oneline", "address", "show", "dev", interface])?;
+    Ok(shown.contains(&format!(" {address} ")))
+}
+
 /// Puts the address on this machine and tells the network.
 ///
 /// # Errors
 /// Words of `ip`.
 pub fn hold(system: &dyn System, address: &str, interface: &str) -> Result<(), String> {
-    let shown = ip(system, &["-oneline", "address", "show", "dev", interface])?;
-    if shown.contains(&format!(" {address} ")) {
+    if is_held(system, address, interface)? {
         return Ok(());
     }
     ip(system, &["address", "replace", address, "dev", interface])?;
     let bare = address.split('/').next().unwrap_or_default();
-    // Neighbours would learn it anyway, later: no reason to fail.
+    // Clients and switches learn at once where it is now (RFC 5227, 3). They would learn it anyway, later: no reason to fail.
+    // IPv6 neighbours ask again by themselves.
     let tell = Command::new("arping").args(["-U", "-c", "3", "-I", interface, bare]);
-    if let Err(error) = system.run(&tell) {
+    if !bare.contains(':')
+        && let Err(error) = system.run(&tell)
+    {
         tracing::warn!(error = %words(&error), "the neighbours were not told");
     }
     Ok(())
@@ -49,8 +60,7 @@ pub fn hold(system: &dyn System, address: &str, interface: &str) -> Result<(), S
 /// # Errors
 /// Words of `ip`.
 pub fn release(system: &dyn System, address: &str, interface: &str) -> Result<(), String> {
-    let shown = ip(system, &["-oneline", "address", "show", "dev", interface])?;
-    if shown.contains(&format!(" {address} ")) {
+    if is_held(system, address, interface)? {
         ip(system, &["address", "delete", address, "dev", interface])?;
     }
     Ok(())

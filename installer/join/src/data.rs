@@ -4,10 +4,7 @@
 use camino::Utf8Path;
 use system::{Command, System};
 
-use crate::{galera::state::DATA, sql::words};
-
-/// Made beside and renamed: what has the right name is whole, also after a power cut.
-const UNFINISHED: &str = "/var/lib/mysql/data.unfinished";
+use crate::sql::words;
 
 /// What wsrep_sst_mariabackup leaves in a directory that it has not filled yet.
 const UNFILLED: [&str; 2] = ["sst_in_progress", ".sst"];
@@ -17,7 +14,9 @@ const UNFILLED: [&str; 2] = ["sst_in_progress", ".sst"];
 ///
 /// # Errors
 /// Words of the command that failed.
-pub fn make(system: &dyn System) -> Result<(), String> {
+pub fn make(system: &dyn System, folder: &Utf8Path) -> Result<(), String> {
+    // Made beside and renamed: what has the right name is whole, also after a power cut.
+    let unfinished = format!("{folder}.unfinished");
     let run = |line: &[&str]| {
         let command = Command::new(*line.first().unwrap_or(&"")).args(line.iter().skip(1).copied());
         system
@@ -25,22 +24,30 @@ pub fn make(system: &dyn System) -> Result<(), String> {
             .map(|_| ())
             .map_err(|error| words(&error))
     };
-    let has = |name: &str| system.exists(&Utf8Path::new(DATA).join(name));
+    let has = |name: &str| system.exists(&folder.join(name));
     if UNFILLED.iter().any(|name| has(name)) {
-        run(&["rm", "-r", "-f", DATA])?;
+        run(&["rm", "-r", "-f", folder.as_str()])?;
     } else if has("mysql") {
         return Ok(());
-    } else if system.exists(Utf8Path::new(DATA)) {
+    } else if system.exists(folder) {
         // Something without system tables: whoever left it may want it.
         return Err(format!(
-            "`{DATA}` is there and is no data directory of MariaDB: look at it, then move it away"
+            "`{folder}` is there and is no data directory of MariaDB: look at it, then move it away"
         ));
     }
-    run(&["rm", "-r", "-f", UNFINISHED])?;
+    run(&["rm", "-r", "-f", &unfinished])?;
     run(&[
-        "install", "-d", "-o", "mysql", "-g", "mysql", "-m", "0700", UNFINISHED,
+        "install",
+        "-d",
+        "-o",
+        "mysql",
+        "-g",
+        "mysql",
+        "-m",
+        "0700",
+        &unfinished,
     ])?;
-    let folder = format!("--datadir={UNFINISHED}");
+    let datadir = format!("--datadir={unfinished}");
     run(&[
         "mariadb-install-db",
         // Without the rendered file: no binary log and no cluster while the tables are made.
@@ -49,8 +56,8 @@ pub fn make(system: &dyn System) -> Result<(), String> {
         "--skip-test-db",
         "--auth-root-authentication-method=socket",
         "--rpm",
-        &folder,
+        &datadir,
     ])?;
-    run(&["sync", "--file-system", UNFINISHED])?;
-    run(&["mv", "-T", UNFINISHED, DATA])
+    run(&["sync", "--file-system", &unfinished])?;
+    run(&["mv", "-T", &unfinished, folder.as_str()])
 }

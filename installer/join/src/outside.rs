@@ -6,12 +6,9 @@ use std::{
     time::Duration,
 };
 
-use system::System;
+use system::{System, delivered};
 
-use crate::{
-    accounts,
-    told::{Told, is_proven},
-};
+use crate::told::{Told, is_proven};
 
 /// Port of the health endpoint.
 pub const PORT: u16 = 9200;
@@ -71,7 +68,7 @@ fn parts(answer: &str) -> Option<(u16, String, String)> {
 
 impl Outside for Wire<'_> {
     fn ask(&self, address: &str) -> Option<Told> {
-        let secret = accounts::secret(self.system, "database-replication")?;
+        let secret = delivered::secret(self.system, "database-replication")?;
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).ok()?;
         let nonce = hex::encode(bytes);

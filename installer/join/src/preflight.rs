@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use camino::Utf8Path;
-use system::{Command, System};
+use system::{Command, System, delivered::secret};
 
-use crate::{accounts::secret, context::Context, sql::words, step::Outcome};
+use crate::{context::Context, sql::words, step::Outcome};
 
 /// These secrets were delivered.
 pub(crate) fn secrets(system: &dyn System, names: &[String]) -> Outcome {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use system::Command;
+use system::{Command, delivered::secret};
 
 use crate::{
-    accounts::{MAIL, MONITOR, secret},
+    accounts::{MAIL, MONITOR},
     context::Context,
     settings::{Balancer, Peer},
     sql::{literal, words},

@@ -1,7 +1,5 @@
 //! What role and node file say of databases, as types. The keys are those that `rackwright compile` writes.
 
-use std::collections::BTreeMap;
-
 use roles::{NodeFile, Role};
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -81,10 +79,7 @@ pub struct Balancer {
 /// # Errors
 /// A key has another type.
 pub fn of<T: DeserializeOwned>(role: &Role, node: &NodeFile) -> Result<T, String> {
-    let settings: BTreeMap<String, toml::Value> = role.settings_of(node);
-    toml::Value::Table(settings.into_iter().collect())
-        .try_into()
-        .map_err(|error: toml::de::Error| format!("the node file's settings: {}", error.message()))
+    role.settings_as(node).map_err(|error| error.to_string())
 }
 
 /// Machines of these roles but this one, by name, with the address at which machines of the cluster speak to each other.

@@ -8,12 +8,10 @@
 use camino::Utf8Path;
 use firmware::bmc::{Password, PasswordError};
 use roles::compile::{UnlockCode, open_sealed};
-use system::{System, SystemError};
+use system::{System, SystemError, delivered::FOLDER};
 
 use crate::node_source::{self, Beside};
 
-/// Where they are put; in memory, gone with the next boot.
-pub const FOLDER: &str = "/run/rackwright/secrets";
 /// On the state file system of the installed machine.
 const KEPT: &str = "secrets";
 

@@ -284,7 +284,6 @@ pub fn contains(cidr: &str, ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings;
 
     const NETWORKS: &str = "format = 1\nnode = \"lb1\"\nrole = \"lb\"\n[[networks]]\nname = \"public\"\naddresses = [\"192.0.2.11/24\"]\n\
         [[networks]]\nname = \"cluster\"\naddresses = [\"10.0.3.11/24\"]\n[settings]\n";
@@ -294,8 +293,8 @@ mod tests {
     fn said(settings: &str) -> String {
         let node: NodeFile = toml::from_str(&format!("{NETWORKS}{settings}"))
             .unwrap_or_else(|error| panic!("{error}"));
-        let front: Front =
-            settings::read(&Default::default(), &node).unwrap_or_else(|error| panic!("{error}"));
+        let front: Front = roles::role::settings(&Default::default(), &node)
+            .unwrap_or_else(|error| panic!("{error}"));
         check(&front, &node)
             .iter()
             .map(|it| format!("{it}\n"))

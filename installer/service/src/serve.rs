@@ -10,9 +10,6 @@ use crate::{front, replication, round, settings};
 
 /// Where the last round is written.
 pub const REPORT: &str = "/run/rackwright/service.json";
-/// Secrets of this machine, one file each.
-pub const SECRETS: &str = "/run/rackwright/secrets";
-
 /// How far this machine's role is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -87,13 +84,17 @@ pub fn round(system: &dyn System, roles: &RoleSet, node: &NodeFile, now: u64) ->
     let Some(folder) = roles.roles.get(&node.role) else {
         return Report::idle();
     };
-    let defaults = &folder.role.settings;
+    let role = &folder.role;
     let report = match node.role.as_str() {
-        "storage" | "backup" => settings::read(defaults, node)
+        "storage" | "backup" => role
+            .settings_as(node)
             .map(|settings| round::storage::round(system, node, &settings, now)),
-        "production" | "standalone" => settings::read(defaults, node)
+        "production" | "standalone" => role
+            .settings_as(node)
             .map(|settings| round::mail::round(system, node, &settings)),
-        "lb" => settings::read(defaults, node).map(|settings| front_round(node, &settings)),
+        "lb" => role
+            .settings_as(node)
+            .map(|settings| front_round(node, &settings)),
         _ => return Report::idle(),
     };
     report.unwrap_or_else(|error| Report::refused(&error))
@@ -124,13 +125,6 @@ pub fn write(system: &dyn System, report: &Report) -> Result<(), system::SystemE
 #[must_use]
 pub fn read(system: &dyn System) -> Option<Report> {
     serde_json::from_slice(&system.read(Utf8Path::new(REPORT)).ok()?).ok()
-}
-
-/// A secret, if it was delivered.
-pub(crate) fn secret(system: &dyn System, purpose: &str) -> Option<String> {
-    let bytes = system.read(&Utf8Path::new(SECRETS).join(purpose)).ok()?;
-    let text = String::from_utf8(bytes).ok()?.trim().to_owned();
-    (!text.is_empty()).then_some(text)
 }
 
 /// Runs a command; its error as text.

@@ -1,10 +1,7 @@
 //! What the node file says of storage, mail and front end, as types. The keys are those that `rackwright compile` writes.
 
-use std::collections::BTreeMap;
-
 use roles::NodeFile;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use toml::Value;
+use serde::{Deserialize, Serialize};
 
 /// Another machine, by name and address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,35 +123,6 @@ pub struct Front {
     pub traffic: Option<String>,
 }
 
-/// Settings that do not have their form.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "`settings` of the node file: {cause}\nhint: `rackwright compile` writes them; by hand, compare with docs/roles.md"
-)]
-pub struct SettingsError {
-    cause: String,
-}
-
-/// Reads one of the types above: the role's defaults, and over them the node file's.
-///
-/// # Errors
-/// A key has another type than ours.
-pub fn read<T: DeserializeOwned>(
-    defaults: &BTreeMap<String, Value>,
-    node: &NodeFile,
-) -> Result<T, SettingsError> {
-    let table: toml::Table = defaults
-        .iter()
-        .chain(&node.settings)
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| SettingsError {
-            cause: error.message().to_owned(),
-        })
-}
-
 /// Address of a virtual address by its name in `hosts` (`storage-vip`, and with a place behind it), for machines that are
 /// no candidates for it.
 #[must_use]
@@ -170,6 +138,10 @@ pub fn virtual_address<'a>(node: &'a NodeFile, name: &str) -> Option<(&'a str, &
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use toml::Value;
+
     use super::*;
 
     #[test]
@@ -181,7 +153,8 @@ mod tests {
              [settings]\nfsid = 7\nreplication_role = \"source\"\nreplication_sinks = [{ name = \"bk1\", address = \"10.0.0.2\" }]",
         )
         .unwrap_or_else(|error| panic!("{error}"));
-        let storage: Storage = read(&defaults, &node).unwrap_or_else(|error| panic!("{error}"));
+        let storage: Storage =
+            roles::role::settings(&defaults, &node).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(storage.export.as_deref(), Some("/a"));
         assert_eq!(storage.fsid, Some(7));
         assert_eq!(storage.replication_role, Direction::Source);
@@ -199,7 +172,8 @@ mod tests {
             "format = 1\nnode = \"st1\"\nrole = \"storage\"\n[settings]\nfsid = \"one\"",
         )
         .unwrap_or_else(|error| panic!("{error}"));
-        let wrong = read::<Storage>(&BTreeMap::new(), &node).map_err(|error| error.to_string());
+        let wrong = roles::role::settings::<Storage>(&BTreeMap::new(), &node)
+            .map_err(|error| error.to_string());
         assert!(wrong.is_err_and(|text| {
             text.starts_with("`settings` of the node file: invalid type: string \"one\"")
         }));

@@ -526,5 +526,8 @@ impl Plan {
 }
 
 #[cfg(test)]
+#[path = "storage_rack.rs"]
+mod rack;
+#[cfg(test)]
 #[path = "storage_tests.rs"]
 mod tests;

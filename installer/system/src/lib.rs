@@ -3,6 +3,7 @@
 //! Everything else sees them through [`System`], so that a recorded, failing or simulated system can stand in.
 
 pub mod command;
+pub mod delivered;
 pub mod download;
 mod effects;
 pub mod failing;

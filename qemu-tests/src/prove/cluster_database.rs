@@ -4,15 +4,16 @@
 //! The same is done with the same programs in namespaces in three minutes (`prove --fast galera`); what only machines show is
 //! that systemd, firewall, data disks and secrets of an installed system let it happen.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use roles::compile::{Compiled, Seed};
 use roles::site::{init, model::Setup};
 
 use super::machines::{Test, UEFI_USB};
+use super::server::{Server, beside, time};
 use crate::images::{Image, workspace};
-use crate::machine::{Boot, Network as Plug, Nic, NicModel, Running, add_file};
+use crate::machine::{Network as Plug, Nic, NicModel, add_file};
 use crate::machines;
 use crate::scenario::Site;
 use crate::switch::{Port, Switch};
@@ -25,9 +26,10 @@ pub(super) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Under emulation everything takes ten times as long.
-const PATIENCE: Duration = Duration::from_secs(1200);
 const VLAN: u16 = 30;
+/// What the join says, and the last warnings.
+const LOOK: &str = "cat /run/rackwright/join.json; echo; systemctl is-active mariadb haproxy rackwright-health; \
+                    sudo journalctl -q -n 12 --no-pager -o cat -u rackwright-join -u mariadb -u haproxy";
 const JOINED: &str = "grep -q 'all steps are done' /run/rackwright/join.json";
 
 /// What one site file gives for all machines.
@@ -64,158 +66,90 @@ impl Plan {
     }
 }
 
-/// An installed machine that runs.
-struct Server {
-    // Order of the fields is the order in which they are dropped.
-    running: Option<Running>,
-    site: Site,
-    address: String,
+/// Installs a machine of the plan; it is off afterwards.
+fn install(
+    plan: &Plan,
+    name: &str,
+    image: &Image,
+    switch: &Switch,
+    number: usize,
+) -> anyhow::Result<Server> {
+    let compiled = plan
+        .all
+        .node_file(name)
+        .with_context(|| format!("no node file of `{name}`"))?;
+    let role = compiled.role.clone();
+    let networks = machines::networks(&role);
+    let cluster = networks
+        .iter()
+        .position(|network| *network == "cluster")
+        .context("no cluster network")?;
+    let mac = |index: usize| format!("52:54:00:c2:{number:02x}:{index:02x}");
+    let port = switch.address(name)?;
+    let own = compiled
+        .networks
+        .iter()
+        .find(|network| network.name == "cluster")
+        .and_then(|network| network.addresses.first())
+        .context("no address on the cluster network")?
+        .clone();
+    let mut site = Site::new(
+        &role,
+        image,
+        UEFI_USB,
+        |builder| {
+            builder.keep_first_nic().nic(Nic {
+                mac: mac(cluster),
+                model: NicModel::Virtio,
+                network: Plug::Switch { port },
+            })
+        },
+        |file| {
+            file.node = name.to_owned();
+            file.hosts.clone_from(&compiled.hosts);
+            // Its own entry repeats its networks, of which the host's side gives one another address.
+            for host in file.hosts.iter_mut().filter(|host| host.name == name) {
+                host.addresses.retain(|network, _| network == "cluster");
+            }
+            file.settings.clone_from(&compiled.settings);
+            // The port to the host stays as it is; of the others only the cluster's is there.
+            file.networks
+                .retain(|network| network.name == "mgmt" || network.name == "cluster");
+            for network in &mut file.networks {
+                if network.name == "cluster" {
+                    network.mac = Some(mac(cluster));
+                    network.addresses = vec![own.clone()];
+                }
+            }
+            small(&mut file.settings);
+        },
+    )?;
+    let secrets = plan.all.secrets.get(name).context("no secrets")?;
+    add_file(
+        &site.medium,
+        &format!("{name}.sealed"),
+        &plan.seed.seal(name, secrets),
+    )?;
+    add_file(
+        &site.medium,
+        &format!("{name}.unlock"),
+        &plan.seed.unlock_code(name).text(),
+    )?;
+    site.install(&mut |_| {})
+        .with_context(|| format!("install of `{name}`"))?;
+    Ok(Server::new(site, LOOK))
 }
 
-impl Server {
-    /// Installs a machine of the plan; it is off afterwards.
-    fn install(
-        plan: &Plan,
-        name: &str,
-        image: &Image,
-        switch: &Switch,
-        number: usize,
-    ) -> anyhow::Result<Self> {
-        let compiled = plan
-            .all
-            .node_file(name)
-            .with_context(|| format!("no node file of `{name}`"))?;
-        let role = compiled.role.clone();
-        let networks = machines::networks(&role);
-        let cluster = networks
-            .iter()
-            .position(|network| *network == "cluster")
-            .context("no cluster network")?;
-        let mac = |index: usize| format!("52:54:00:c2:{number:02x}:{index:02x}");
-        let port = switch.address(name)?;
-        let own = compiled
-            .networks
-            .iter()
-            .find(|network| network.name == "cluster")
-            .and_then(|network| network.addresses.first())
-            .context("no address on the cluster network")?
-            .clone();
-        let mut site = Site::new(
-            &role,
-            image,
-            UEFI_USB,
-            |builder| {
-                builder.keep_first_nic().nic(Nic {
-                    mac: mac(cluster),
-                    model: NicModel::Virtio,
-                    network: Plug::Switch { port },
-                })
-            },
-            |file| {
-                file.node = name.to_owned();
-                file.hosts.clone_from(&compiled.hosts);
-                // Its own entry repeats its networks, of which the host's side gives one another address.
-                for host in file.hosts.iter_mut().filter(|host| host.name == name) {
-                    host.addresses.retain(|network, _| network == "cluster");
-                }
-                file.settings.clone_from(&compiled.settings);
-                // The port to the host stays as it is; of the others only the cluster's is there.
-                file.networks
-                    .retain(|network| network.name == "mgmt" || network.name == "cluster");
-                for network in &mut file.networks {
-                    if network.name == "cluster" {
-                        network.mac = Some(mac(cluster));
-                        network.addresses = vec![own.clone()];
-                    }
-                }
-                small(&mut file.settings);
-            },
-        )?;
-        let secrets = plan.all.secrets.get(name).context("no secrets")?;
-        add_file(
-            &site.medium,
-            &format!("{name}.sealed"),
-            &plan.seed.seal(name, secrets),
-        )?;
-        add_file(
-            &site.medium,
-            &format!("{name}.unlock"),
-            &plan.seed.unlock_code(name).text(),
-        )?;
-        site.install(&mut |_| {})
-            .with_context(|| format!("install of `{name}`"))?;
-        Ok(Self {
-            running: None,
-            site,
-            address: own.split('/').next().unwrap_or_default().to_owned(),
-        })
-    }
+/// A question to the health endpoint.
+fn health(path: &str) -> String {
+    format!(
+        "test \"$(curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:9200{path})\" = 200"
+    )
+}
 
-    fn start(&mut self) -> anyhow::Result<()> {
-        let (running, _) = self.site.start(&Boot::default(), &mut |_| {})?;
-        self.running = Some(running);
-        Ok(())
-    }
-
-    /// Pulls the plug.
-    fn kill(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            running.kill();
-        }
-    }
-
-    fn name(&self) -> &str {
-        &self.site.node.node
-    }
-
-    fn holds(&self, command: &str) -> anyhow::Result<bool> {
-        Ok(self.site.shell.run(command, PATIENCE)?.status == 0)
-    }
-
-    fn run(&self, command: &str) -> anyhow::Result<String> {
-        let answer = self.site.shell.run(command, PATIENCE)?;
-        ensure!(
-            answer.status == 0,
-            "`{}`: `{command}` ended with {}\n{}{}",
-            self.name(),
-            answer.status,
-            answer.stdout,
-            answer.stderr
-        );
-        Ok(answer.stdout.trim().to_owned())
-    }
-
-    /// Runs a command until it ends well. A failure says what the join says and the last warnings, which is the shortest way
-    /// to the cause.
-    fn wait(&self, what: &str, command: &str) -> anyhow::Result<()> {
-        let start = Instant::now();
-        while !self.holds(command)? {
-            if start.elapsed() > PATIENCE {
-                let look = "cat /run/rackwright/join.json; echo; systemctl is-active mariadb haproxy rackwright-health; \
-                            sudo journalctl -q -n 12 --no-pager -o cat -u rackwright-join -u mariadb -u haproxy";
-                let said = self.site.shell.run(look, PATIENCE)?;
-                bail!(
-                    "`{}`: not {what} after {} s\n{}",
-                    self.name(),
-                    PATIENCE.as_secs(),
-                    said.stdout
-                );
-            }
-            std::thread::sleep(Duration::from_secs(3));
-        }
-        time(self.name(), what, start);
-        Ok(())
-    }
-
-    fn sql(&self, statement: &str) -> anyhow::Result<String> {
-        self.run(&format!("sudo mariadb -BN -e \"{statement}\""))
-    }
-
-    fn health(&self, path: &str) -> String {
-        format!(
-            "test \"$(curl -s -o /dev/null -w '%{{http_code}}' http://127.0.0.1:9200{path})\" = 200"
-        )
-    }
+/// A statement by the local administrator.
+fn sql(server: &Server, statement: &str) -> anyhow::Result<String> {
+    server.run(&format!("sudo mariadb -BN -e \"{statement}\""))
 }
 
 /// Sizes for machines of two gigabytes, and times for processors that are emulated.
@@ -235,36 +169,9 @@ fn small(settings: &mut std::collections::BTreeMap<String, toml::Value>) {
     }
 }
 
-/// For the log of the test run; nothing is left to tell it to if even standard error is gone.
-fn time(node: &str, what: &str, since: Instant) {
-    use std::io::Write as _;
-    let _gone = writeln!(
-        std::io::stderr(),
-        "    {node}: {what} after {:.0} s",
-        since.elapsed().as_secs_f64()
-    );
-}
-
 fn switch(names: &[&str]) -> anyhow::Result<Switch> {
     let ports = names.iter().map(|name| Port::named(name).untagged(VLAN));
     Switch::start("sw1", ports.collect())
-}
-
-/// Images of other roles lie beside the first one: `DIR/ROLE/VERSION`.
-fn beside(image: &Image, own: &str, role: &str) -> Image {
-    let other = |path: &camino::Utf8PathBuf| {
-        path.as_str()
-            .replace(&format!("/{own}/"), &format!("/{role}/"))
-            .replace(&format!("-{own}-"), &format!("-{role}-"))
-            .into()
-    };
-    Image {
-        folder: other(&image.folder),
-        iso: other(&image.iso),
-        kernel: other(&image.kernel),
-        initrd: other(&image.initrd),
-        root: other(&image.root),
-    }
 }
 
 /// A row by way of `address`, as the account for mail; the password is the machine's own secret.
@@ -285,10 +192,10 @@ fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
     let switch = switch(&names)?;
     let mut servers = Vec::new();
     for (number, name) in members.iter().enumerate() {
-        servers.push(Server::install(&plan, name, image, &switch, number)?);
+        servers.push(install(&plan, name, image, &switch, number)?);
     }
     let other = beside(image, test.role, "lb");
-    let mut balancer = Server::install(&plan, balancer, &other, &switch, members.len())?;
+    let mut balancer = install(&plan, balancer, &other, &switch, members.len())?;
     // The wrong order of power switches.
     balancer.start()?;
     for server in servers.iter_mut().rev() {
@@ -296,19 +203,19 @@ fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
     }
     for server in &servers {
         server.wait("joined", JOINED)?;
-        server.wait("fit", &server.health("/writer"))?;
+        server.wait("fit", &health("/writer"))?;
     }
     balancer.wait("joined", JOINED)?;
     let uuid = "SHOW STATUS LIKE 'wsrep_cluster_state_uuid'";
     let [first, second, third] = servers.as_mut_slice() else {
         bail!("{} members", servers.len());
     };
-    let cluster = first.sql(uuid)?;
+    let cluster = sql(first, uuid)?;
     ensure!(
-        second.sql(uuid)? == cluster && third.sql(uuid)? == cluster,
+        sql(second, uuid)? == cluster && sql(third, uuid)? == cluster,
         "not one cluster"
     );
-    let by = balancer.address.clone();
+    let by = balancer.address("cluster")?;
     third.wait("writes through the balancer", &insert(&by, "one"))?;
 
     first.kill();
@@ -323,7 +230,7 @@ fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
         server.start()?;
     }
     for server in [&*first, &*second, &*third] {
-        server.wait("back from a full outage", &server.health("/"))?;
+        server.wait("back from a full outage", &health("/"))?;
     }
     third.wait("writes after the outage", &insert(&by, "three"))?;
 
@@ -333,14 +240,14 @@ fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
     first.start()?;
     first.wait("joined without memory", JOINED)?;
     ensure!(
-        first.sql(uuid)? == cluster,
+        sql(first, uuid)? == cluster,
         "the first member made another cluster"
     );
     ensure!(
         !first.holds("sudo grep -q '\"right\"' /state/join.jsonl")?,
         "it took the right to make a cluster again"
     );
-    let count = first.sql("SELECT COUNT(DISTINCT text) FROM mail.t")?;
+    let count = sql(first, "SELECT COUNT(DISTINCT text) FROM mail.t")?;
     ensure!(count == "3", "{count} of 3 rows are there");
     Ok(())
 }
@@ -352,7 +259,7 @@ fn pair(_test: &Test, image: &Image) -> anyhow::Result<()> {
     let switch = switch(&names)?;
     let mut servers = Vec::new();
     for (number, name) in names.iter().enumerate() {
-        let mut server = Server::install(&plan, name, image, &switch, number)?;
+        let mut server = install(&plan, name, image, &switch, number)?;
         server.start()?;
         servers.push(server);
     }
@@ -362,13 +269,13 @@ fn pair(_test: &Test, image: &Image) -> anyhow::Result<()> {
     for server in [&*primary, &*replica] {
         server.wait("joined", JOINED)?;
     }
-    primary.run(&insert(&primary.address, "one"))?;
+    primary.run(&insert(&primary.address("cluster")?, "one"))?;
     replica.wait(
         "has the row",
         "sudo mariadb -BN -e 'SELECT text FROM mail.t' | grep -q one",
     )?;
     ensure!(
-        !replica.holds(&insert(&replica.address, "never"))?,
+        !replica.holds(&insert(&replica.address("cluster")?, "never"))?,
         "the replica takes writes"
     );
     ensure!(
@@ -379,13 +286,13 @@ fn pair(_test: &Test, image: &Image) -> anyhow::Result<()> {
     primary.kill();
     let start = Instant::now();
     replica.run("sudo rackwright-installer database promote --fenced")?;
-    replica.run(&insert(&replica.address, "two"))?;
+    replica.run(&insert(&replica.address("cluster")?, "two"))?;
     time(replica.name(), "writes after a promotion", start);
 
     primary.start()?;
     primary.wait("follows", "sudo rackwright-installer database status")?;
     ensure!(
-        !primary.holds(&insert(&primary.address, "never"))?,
+        !primary.holds(&insert(&primary.address("cluster")?, "never"))?,
         "the old primary takes writes"
     );
     primary.wait(

@@ -5,14 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use roles::NodeFile;
 use roles::node::Host;
 use toml::{Table, Value};
 
 use super::machines::{Test, UEFI_USB, finish};
+use super::server::{Server, beside, time};
 use crate::images::Image;
-use crate::machine::{Boot, Network as Plug, Nic, NicModel, Running, Shell};
+use crate::machine::{Network as Plug, Nic, NicModel};
 use crate::machines;
 use crate::scenario::Site;
 use crate::switch::{Port, Switch};
@@ -26,120 +27,68 @@ pub(super) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Under emulation a daemon may take minutes to come up.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// What the role itself says, and the last warnings.
+const LOOK: &str =
+    "cat /run/rackwright/service.json; echo; sudo journalctl -q -n 15 --no-pager -o cat -p warning";
 /// What the compiler would have sealed for the machine.
 const SECRET: &str = "abcdefghijkmnpqrstuvwxyz23456789";
 
-/// An installed machine that runs.
-struct Server {
-    // Order of the fields is the order in which they are dropped.
-    running: Running,
-    site: Site,
-}
-
-impl Server {
-    /// Installs it with these settings; its ports but the first are plugged in `VLAN` order of its networks.
-    fn install(
-        role: &str,
-        image: &Image,
-        number: u8,
-        switch: &Switch,
-        edit: impl FnOnce(&mut NodeFile),
-    ) -> anyhow::Result<Self> {
-        let name = format!("{role}{number}");
-        let wires = machines::networks(role)
-            .iter()
-            .skip(1)
-            .map(|network| switch.address(&format!("{name}-{network}")))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut site = Site::new(
-            role,
-            image,
-            UEFI_USB,
-            |builder| {
-                let builder = builder.keep_first_nic();
-                wires
-                    .iter()
-                    .enumerate()
-                    .fold(builder, |builder, (index, port)| {
-                        builder.nic(Nic {
-                            mac: mac(number, index + 1),
-                            model: NicModel::Virtio,
-                            network: Plug::Switch { port: *port },
-                        })
+/// Installs it with these settings; its ports but the first are plugged in `VLAN` order of its networks.
+fn install(
+    role: &str,
+    image: &Image,
+    number: u8,
+    switch: &Switch,
+    edit: impl FnOnce(&mut NodeFile),
+) -> anyhow::Result<Server> {
+    let name = format!("{role}{number}");
+    let wires = machines::networks(role)
+        .iter()
+        .skip(1)
+        .map(|network| switch.address(&format!("{name}-{network}")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut site = Site::new(
+        role,
+        image,
+        UEFI_USB,
+        |builder| {
+            let builder = builder.keep_first_nic();
+            wires
+                .iter()
+                .enumerate()
+                .fold(builder, |builder, (index, port)| {
+                    builder.nic(Nic {
+                        mac: mac(number, index + 1),
+                        model: NicModel::Virtio,
+                        network: Plug::Switch { port: *port },
                     })
-            },
-            |file| {
-                file.node.clone_from(&name);
-                for (index, network) in file.networks.iter_mut().enumerate().skip(1) {
-                    network.mac = Some(mac(number, index));
-                    network.addresses = vec![format!("{}/24", address(&network.name, number))];
-                }
-                edit(file);
-            },
-        )?;
-        finish(&mut site).with_context(|| format!("`{name}`"))?;
-        let (running, _) = site.start(&Boot::default(), &mut |_| {})?;
-        let server = Self { running, site };
-        server.run("sudo install -d -m 700 /run/rackwright/secrets")?;
-        for purpose in ["database-app", "storage-replication"] {
-            server.run(&format!("printf %s {SECRET} | sudo install -m 600 /dev/stdin /run/rackwright/secrets/{purpose}"))?;
-        }
-        Ok(server)
-    }
-
-    fn shell(&self) -> &Shell {
-        &self.site.shell
-    }
-
-    /// Runs a command, which must end well.
-    fn run(&self, command: &str) -> anyhow::Result<String> {
-        let answer = self.shell().run(command, PATIENCE)?;
-        ensure!(
-            answer.status == 0,
-            "`{}`: `{command}` ended with {}\n{}{}",
-            self.site.node.node,
-            answer.status,
-            answer.stdout,
-            answer.stderr
-        );
-        Ok(answer.stdout)
-    }
-
-    /// Runs a command until it ends well. On failure says what the role itself says, which is the shortest way to the cause.
-    fn wait(&self, what: &str, command: &str) -> anyhow::Result<String> {
-        let start = Instant::now();
-        loop {
-            let answer = self.shell().run(command, PATIENCE)?;
-            if answer.status == 0 {
-                println_time(&self.site.node.node, what, start.elapsed());
-                return Ok(answer.stdout);
+                })
+        },
+        |file| {
+            file.node.clone_from(&name);
+            for (index, network) in file.networks.iter_mut().enumerate().skip(1) {
+                network.mac = Some(mac(number, index));
+                network.addresses = vec![format!("{}/24", address(&network.name, number))];
             }
-            if start.elapsed() > PATIENCE {
-                let said = self.shell().run("cat /run/rackwright/service.json; echo; sudo journalctl -q -n 15 --no-pager -o cat -p warning", PATIENCE)?;
-                bail!(
-                    "`{}`: not {what} after {PATIENCE:?}: `{command}` ended with {}\n{}{}\n{}",
-                    self.site.node.node,
-                    answer.status,
-                    answer.stdout,
-                    answer.stderr,
-                    said.stdout
-                );
-            }
-            std::thread::sleep(Duration::from_secs(3));
-        }
-    }
+            edit(file);
+        },
+    )?;
+    finish(&mut site).with_context(|| format!("`{name}`"))?;
+    let mut server = Server::new(site, LOOK);
+    start(&mut server)?;
+    Ok(server)
 }
 
-/// For the log of the test run; nothing is left to tell it to if even standard error is gone.
-fn println_time(node: &str, what: &str, time: Duration) {
-    use std::io::Write as _;
-    let _gone = writeln!(
-        std::io::stderr(),
-        "    {node}: {what} after {:.0} s",
-        time.as_secs_f64()
-    );
+/// Switches it on, and puts its secrets where the sealed ones would come.
+fn start(server: &mut Server) -> anyhow::Result<()> {
+    server.start()?;
+    server.run("sudo install -d -m 700 /run/rackwright/secrets")?;
+    for purpose in ["database-app", "storage-replication"] {
+        server.run(&format!(
+            "printf %s {SECRET} | sudo install -m 600 /dev/stdin /run/rackwright/secrets/{purpose}"
+        ))?;
+    }
+    Ok(())
 }
 
 fn mac(machine: u8, port: usize) -> String {
@@ -181,27 +130,10 @@ fn peer(name: &str, address: String) -> Value {
     ]))
 }
 
-/// Images of other roles lie beside the first one: `DIR/ROLE/VERSION`.
-fn beside(image: &Image, own: &str, role: &str) -> Image {
-    let other = |path: &camino::Utf8PathBuf| {
-        path.as_str()
-            .replace(&format!("/{own}/"), &format!("/{role}/"))
-            .replace(&format!("-{own}-"), &format!("-{role}-"))
-            .into()
-    };
-    Image {
-        folder: other(&image.folder),
-        iso: other(&image.iso),
-        kernel: other(&image.kernel),
-        initrd: other(&image.initrd),
-        root: other(&image.root),
-    }
-}
-
 /// (d) Mail in, and out again by IMAP, on one machine.
 fn standalone(test: &Test, image: &Image) -> anyhow::Result<()> {
     let switch = switch(&[("standalone", 1)])?;
-    let server = Server::install(test.role, image, 1, &switch, |file| {
+    let server = install(test.role, image, 1, &switch, |file| {
         put(file, "mail_hostname", "mail.example.org")
     })?;
     server.wait("serves mail", "rackwright-installer probe mail 127.0.0.1")?;
@@ -241,7 +173,7 @@ fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
         put(file, "replication_engine", "syncoid");
         put(file, "replication_interval", 30);
     };
-    let store = Server::install("storage", image, 1, &switch, |file| {
+    let mut store = install("storage", image, 1, &switch, |file| {
         common(file);
         put(file, "replication_role", "source");
         put(
@@ -250,7 +182,7 @@ fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
             vec![peer("backup2", address("storage", 2))],
         );
     })?;
-    let copy = Server::install(
+    let copy = install(
         "backup",
         &beside(image, test.role, "backup"),
         2,
@@ -266,7 +198,7 @@ fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
         },
     )?;
     store.wait("exports", "sudo rackwright-installer storage status")?;
-    let mail = Server::install(
+    let mail = install(
         "production",
         &beside(image, test.role, "production"),
         3,
@@ -291,43 +223,27 @@ fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
     let age = copy
         .run("rackwright-installer --json status | grep -A6 '\"replication\"' | grep '\"age\"'")?;
     ensure!(age.contains("age"), "status says no age: {age}");
-    let refusal = copy.shell().run(
-        "sudo rackwright-installer storage promote --fenced",
-        PATIENCE,
-    )?;
+    let refusal = copy.refused("sudo rackwright-installer storage promote --fenced")?;
     ensure!(
-        refusal.status != 0
-            && refusal
-                .stderr
-                .contains("exports the mail store at this moment"),
-        "promoted beside a live owner: {}{}",
-        refusal.stdout,
-        refusal.stderr
+        refusal.contains("exports the mail store at this moment"),
+        "promoted beside a live owner: {refusal}"
     );
     copy.wait("has what was written", "sudo zfs list -H -t snapshot -o name -r tank/received/mail-root | grep -c rackwright- | grep -qv '^[01]$'")?;
 
     // The owner loses its power.
-    let Server {
-        running: mut power,
-        site: old,
-    } = store;
-    power.kill();
-    drop(power);
-    let start = Instant::now();
+    store.kill();
+    let lost = Instant::now();
     copy.run("sudo rackwright-installer storage promote --fenced --accept-loss 600")?;
     copy.wait("exports", "sudo rackwright-installer storage status")?;
     mail.wait(
         "reads through the takeover",
         "timeout 120 cat /var/srv/mail/mail/one",
     )?;
-    println_time("production3", "reads again", start.elapsed());
+    time("production3", "reads again", lost);
     mail.run("echo two | sudo tee /var/srv/mail/mail/two > /dev/null")?;
 
     // It comes back, and does not export what is old.
-    let mut old = old;
-    let (running, _) = old.start(&Boot::default(), &mut |_| {})?;
-    let store = Server { running, site: old };
-    store.run(&format!("sudo install -d -m 700 /run/rackwright/secrets && printf %s {SECRET} | sudo install -m 600 /dev/stdin /run/rackwright/secrets/storage-replication"))?;
+    start(&mut store)?;
     store.wait(
         "refuses",
         "grep -q 'knows epoch 2' /run/rackwright/service.json",
@@ -343,7 +259,7 @@ fn front(test: &Test, image: &Image) -> anyhow::Result<()> {
     let switch = switch(&[("lb", 1), ("lb", 2)])?;
     const VIP: &str = "10.77.20.9";
     let balancer = |number: u8| {
-        Server::install(test.role, image, number, &switch, |file| {
+        install(test.role, image, number, &switch, |file| {
             let other = 3 - number;
             let vip = Table::from_iter([
                 ("name".to_owned(), Value::from("mail")),
@@ -381,11 +297,11 @@ fn front(test: &Test, image: &Image) -> anyhow::Result<()> {
     let holders = || -> anyhow::Result<usize> {
         let mut count = 0;
         for server in &both {
-            count += usize::from(server.shell().run(&holds, PATIENCE)?.status == 0);
+            count += usize::from(server.holds(&holds)?);
         }
         Ok(count)
     };
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + Duration::from_secs(600);
     while holders()? != 1 {
         ensure!(Instant::now() < end, "{} machines hold {VIP}", holders()?);
         std::thread::sleep(Duration::from_secs(2));
@@ -394,7 +310,7 @@ fn front(test: &Test, image: &Image) -> anyhow::Result<()> {
         server.wait("knows the service", "sudo ipvsadm -Ln | grep -q 'FWM  16'")?;
         server.run("sudo nft list table ip rackwright_mail | grep -q notrack")?;
     }
-    let first = usize::from(both[0].shell().run(&holds, PATIENCE)?.status != 0);
+    let first = usize::from(!both[0].holds(&holds)?);
     // Killed: its unit removes the address, the other one takes it.
     both[first].run("sudo systemctl mask --runtime keepalived.service; sudo systemctl kill --signal=KILL --kill-whom=all keepalived.service")?;
     both[1 - first].wait("has taken over", &holds)?;

@@ -47,36 +47,15 @@ pub(super) fn tests() -> Vec<Test> {
         Test {
             name: "namespaces",
             beside: true,
-            run: || {
-                let words = [
-                    "test",
-                    "--package",
-                    "preflight",
-                    "--test",
-                    "live",
-                    "--",
-                    "--ignored",
-                ];
-                cargo(&words).map(|text| passed(&text))
-            },
+            run: || real("preflight", "live", &[], &[]),
         },
         Test {
             name: "mail",
             beside: true,
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
-                let words = [
-                    "test",
-                    "--package",
-                    "service",
-                    "--test",
-                    "mail",
-                    "--",
-                    "--ignored",
-                    "mail_goes",
-                ];
-                cargo_with(&words, &[("RACKWRIGHT_DAEMONS", folder.as_str())])
-                    .map(|text| passed(&text))
+                let folder = ("RACKWRIGHT_DAEMONS", folder.as_str());
+                real("service", "mail", &["mail_goes"], &[folder])
             },
         },
         Test {
@@ -84,17 +63,8 @@ pub(super) fn tests() -> Vec<Test> {
             beside: true,
             run: || {
                 let folder = super::daemons::databases(&cache()?)?;
-                let words = [
-                    "test",
-                    "--package",
-                    "rackwright-installer",
-                    "--test",
-                    "cluster",
-                    "--",
-                    "--ignored",
-                ];
-                cargo_with(&words, &[("RACKWRIGHT_DATABASES", folder.as_str())])
-                    .map(|text| passed(&text))
+                let folder = ("RACKWRIGHT_DATABASES", folder.as_str());
+                real("rackwright-installer", "cluster", &[], &[folder])
             },
         },
         Test {
@@ -102,17 +72,8 @@ pub(super) fn tests() -> Vec<Test> {
             beside: true,
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
-                let words = [
-                    "test",
-                    "--package",
-                    "roles",
-                    "--test",
-                    "daemons",
-                    "--",
-                    "--ignored",
-                ];
-                cargo_with(&words, &[("RACKWRIGHT_DAEMONS", folder.as_str())])
-                    .map(|text| passed(&text))
+                let folder = ("RACKWRIGHT_DAEMONS", folder.as_str());
+                real("roles", "daemons", &[], &[folder])
             },
         },
     ]
@@ -124,19 +85,33 @@ pub(super) fn builder() -> Test {
         name: "builder",
         beside: false,
         run: || {
-            let words = [
-                "test",
-                "--release",
-                "--package",
-                "image",
-                "--test",
-                "builds",
-                "--",
-                "--ignored",
-            ];
-            cargo_with(&words, &[("RACKWRIGHT_CACHE", cache()?.as_str())]).map(|text| passed(&text))
+            let cache = cache()?;
+            let cache = ("RACKWRIGHT_CACHE", cache.as_str());
+            cargo_with(
+                &ignored(
+                    &["--release", "--package", "image", "--test", "builds"],
+                    &[],
+                ),
+                &[cache],
+            )
+            .map(|text| passed(&text))
         },
     }
+}
+
+/// Tests of a package that are not run by `cargo test`: they need root and real programs.
+fn real(
+    package: &str,
+    test: &str,
+    names: &[&str],
+    variables: &[(&str, &str)],
+) -> anyhow::Result<u64> {
+    let words = ignored(&["--package", package, "--test", test], names);
+    cargo_with(&words, variables).map(|text| passed(&text))
+}
+
+fn ignored<'a>(which: &[&'a str], names: &[&'a str]) -> Vec<&'a str> {
+    [&["test"], which, &["--", "--ignored"], names].concat()
 }
 
 /// The builder's own choice, so that its tests find what building the images left.

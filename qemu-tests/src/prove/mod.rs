@@ -12,6 +12,7 @@ mod management;
 mod paths;
 mod refusals;
 mod report;
+mod server;
 mod shape;
 mod wiring;
 

@@ -1,7 +1,7 @@
 //! The step `database`: a server that comes up read-only, and what is made of it.
 
 use crate::{
-    accounts::{REPLICATION, secret},
+    accounts::REPLICATION,
     address,
     claims::Epoch,
     context::Context,
@@ -14,6 +14,8 @@ use crate::{
     told::Told,
     unit,
 };
+use camino::Utf8Path;
+use system::delivered::secret;
 
 use super::{
     RESOURCE,
@@ -112,7 +114,7 @@ fn start(context: &Context<'_>, plan: &Database) -> Result<Outcome, String> {
     }
     let state = unit::state(system, UNIT)?;
     if matches!(state.as_str(), "inactive" | "failed") {
-        data::make(system)?;
+        data::make(system, Utf8Path::new(state::DATA))?;
         unit::start(system, UNIT)?;
     }
     Ok(Outcome::Wait("MariaDB to start".into()))

@@ -2,14 +2,14 @@
 //! witness cannot know which of them is cut off.
 
 use camino::Utf8Path;
-use system::{Command, System};
+use system::{Command, System, delivered::secret};
 
 use super::{
     RESOURCE, gtid,
     join::{CONFIRMED, RELEASED, ask, close, keep, open},
 };
 use crate::{
-    accounts::{REPLICATION, secret},
+    accounts::REPLICATION,
     claims::Epoch,
     context::Context,
     data,
@@ -194,7 +194,7 @@ pub fn reseed(context: &Context<'_>) -> Result<String, String> {
     close(context, &plan)?;
     unit::systemctl(system, &["stop", UNIT])?;
     let kept = set_aside(context)?;
-    data::make(system)?;
+    data::make(system, Utf8Path::new(state::DATA))?;
     unit::allow(system, UNIT)?;
     unit::systemctl(system, &["start", UNIT])?;
     seed(system, &source.address, &password)?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use system::delivered::secret;
+
 use crate::{
-    accounts::secret,
     context::Context,
     database::RESOURCE,
     galera::{

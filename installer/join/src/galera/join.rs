@@ -1,5 +1,6 @@
 //! The step `galera`: from facts to the one action that makes or joins the cluster.
 
+use camino::Utf8Path;
 use system::Command;
 
 use super::{
@@ -159,7 +160,7 @@ fn join(context: &Context<'_>, data: &Data, asked: &[right::Asked]) -> Result<Ou
         if let Err(why) = right::turn(asked, &before) {
             return Ok(Outcome::Wait(why));
         }
-        data::make(system)?;
+        data::make(system, Utf8Path::new(state::DATA))?;
         unit::set(system, JOINING, true)?;
     }
     unit::start(system, UNIT)?;
@@ -169,7 +170,7 @@ fn join(context: &Context<'_>, data: &Data, asked: &[right::Asked]) -> Result<Ou
 /// The right is on the medium before the server starts: a power cut between the two leaves a machine that says it has it.
 fn bootstrap(context: &Context<'_>, plan: &Galera, right: &Right) -> Result<Outcome, String> {
     let system = context.system;
-    data::make(system)?;
+    data::make(system, Utf8Path::new(state::DATA))?;
     if *right != Right::Mine {
         let granted = match context.claims {
             Some(claims) => claims

@@ -2,11 +2,11 @@
 
 use camino::Utf8Path;
 use roles::NodeFile;
-use system::System;
+use system::{System, delivered::secret};
 
 use crate::{
     mail::{self, DATABASE, FOLDER, SENTINEL},
-    serve::{Report, run, secret},
+    serve::{Report, run},
     settings::Mail,
 };
 
@@ -235,27 +235,7 @@ fn local_store(system: &dyn System) -> Result<(), Report> {
 fn local_database(system: &dyn System, password: &str) -> Result<(), Report> {
     let failed = |text: String| Report::new(crate::serve::State::Failed, text);
     const DATA: &str = "/var/srv/mail/database";
-    if !system.exists(&Utf8Path::new(DATA).join("mysql")) {
-        run(
-            system,
-            &[
-                "install", "-d", "-o", "mysql", "-g", "mysql", "-m", "0700", DATA,
-            ],
-        )
-        .map_err(failed)?;
-        let data = format!("--datadir={DATA}");
-        run(
-            system,
-            &[
-                "mariadb-install-db",
-                "--user=mysql",
-                "--auth-root-authentication-method=socket",
-                "--skip-test-db",
-                &data,
-            ],
-        )
-        .map_err(failed)?;
-    }
+    join::data::make(system, Utf8Path::new(DATA)).map_err(failed)?;
     run(system, &["systemctl", "start", "mariadb.service"]).map_err(failed)?;
     // By standard input: what stands in arguments everybody on the machine can read.
     let command = system::Command::new("mariadb")

@@ -29,7 +29,7 @@ fn machine(settings: &str, prepare: impl Fn(&Simulated)) -> (Simulated, Report) 
     ))
     .unwrap_or_else(|error| panic!("{error}"));
     let settings =
-        crate::settings::read(&Default::default(), &node).unwrap_or_else(|error| panic!("{error}"));
+        roles::role::settings(&Default::default(), &node).unwrap_or_else(|error| panic!("{error}"));
     let report = round(&system, &node, &settings);
     (system, report)
 }

@@ -3,14 +3,14 @@
 use camino::Utf8Path;
 use roles::NodeFile;
 use serde::{Deserialize, Serialize};
-use system::{Command, System};
+use system::{Command, System, delivered::secret};
 
 use crate::{
     keys::{self, Use},
     mail::SENTINEL,
     mark::{self, Answer, Mark, Question, Refusal},
     replication,
-    serve::{Report, State, run, secret},
+    serve::{Report, State, run},
     settings::{Direction, Peer, Storage, virtual_address},
     view::{self, EPOCH, OWNER, View},
 };
@@ -42,12 +42,14 @@ pub struct Told {
 
 /// Names of all machines that may hold the store, this one too, in the order of the plan; the place of this one.
 #[must_use]
-pub fn place(node: &NodeFile) -> (u64, u64) {
+pub fn place(node: &NodeFile, settings: &Storage) -> (u64, u64) {
+    let peers = peers(settings);
     let mut names: Vec<&str> = node
         .hosts
         .iter()
         .filter(|host| matches!(host.role.as_deref(), Some("storage" | "backup")))
         .map(|host| host.name.as_str())
+        .chain(peers.iter().map(|peer| peer.name.as_str()))
         .chain([node.node.as_str()])
         .collect();
     names.sort_unstable();
@@ -240,25 +242,15 @@ pub fn stop(system: &dyn System, node: &NodeFile) -> Result<(), String> {
     if was_allowed || serves_nfs(system) {
         run(system, &["systemctl", "stop", "nfs-server.service"])?;
     }
-    if let Some((address, interface)) = address(node)
-        && has_address(system, &address, &interface)
-    {
-        run(
-            system,
-            &["ip", "address", "delete", &address, "dev", &interface],
-        )?;
+    match address(node) {
+        // An interface that is not there has no address.
+        Some((address, interface))
+            if join::address::is_held(system, &address, &interface).unwrap_or(false) =>
+        {
+            join::address::release(system, &address, &interface)
+        }
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-/// The interface has the address; also where that cannot be seen, no.
-fn has_address(system: &dyn System, address: &str, interface: &str) -> bool {
-    let bare = address.split('/').next().unwrap_or_default();
-    run(
-        system,
-        &["ip", "-json", "address", "show", "dev", interface],
-    )
-    .is_ok_and(|there| there.contains(&format!("\"{bare}\"")))
 }
 
 /// The storage address, if another machine answers for it: that one exports, whatever is said about it. A probe as in duplicate
@@ -272,7 +264,7 @@ pub fn held_elsewhere(system: &dyn System, node: &NodeFile) -> Result<Option<Str
         return Ok(None);
     };
     let bare = address.split('/').next().unwrap_or_default();
-    if bare.contains(':') || has_address(system, &address, &interface) {
+    if bare.contains(':') || join::address::is_held(system, &address, &interface)? {
         return Ok(None);
     }
     let probe = Command::new("arping")
@@ -439,21 +431,12 @@ fn export(
             .map_err(|error| failed(error.to_string()))?;
     }
     run(system, &["systemctl", "start", "nfs-server.service"]).map_err(failed)?;
-    if let Some((address, interface)) = address(node)
-        && !has_address(system, &address, &interface)
-    {
-        run(
-            system,
-            &["ip", "address", "replace", &address, "dev", &interface],
-        )
-        .map_err(failed)?;
-        // Clients and switches learn at once where it is now (RFC 5227, 3). IPv6 neighbours ask again by themselves.
-        let bare = address.split('/').next().unwrap_or_default();
-        if !bare.contains(':') {
-            let _ = run(system, &["arping", "-U", "-c", "3", "-I", &interface, bare]);
+    match address(node) {
+        Some((address, interface)) => {
+            join::address::hold(system, &address, &interface).map_err(failed)
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The storage address with prefix length, and the interface of its network.

@@ -36,7 +36,7 @@ fn machine(
     prepare(&system);
     let node: NodeFile = toml::from_str(node).unwrap_or_else(|error| panic!("{error}"));
     let settings =
-        crate::settings::read(&Default::default(), &node).unwrap_or_else(|error| panic!("{error}"));
+        roles::role::settings(&Default::default(), &node).unwrap_or_else(|error| panic!("{error}"));
     let report = round(&system, &node, &settings, 1000);
     (system, report)
 }
@@ -168,7 +168,10 @@ fn an_address_that_somebody_has_is_not_taken() {
             ("systemctl", ""),
             ("ssh -F", QUIET),
             ("ssh-keygen", "ssh-ed25519 AAAA\n"),
-            ("ip -json", "[{\"local\":\"10.0.4.9\"}]"),
+            (
+                "ip -oneline",
+                "2: storage0    inet 10.0.4.9/24 scope global storage0\n",
+            ),
         ] {
             system.answer(program, Ok(said));
         }
@@ -266,6 +269,6 @@ fn every_machine_has_a_place() {
     for (name, wanted) in [("bk1", (0, 3)), ("st1", (1, 3)), ("st2", (2, 3))] {
         let text = format!("format = 1\nnode = \"{name}\"\nrole = \"storage\"\n{hosts}");
         let node: NodeFile = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(place(&node), wanted, "{name}");
+        assert_eq!(place(&node, &Storage::default()), wanted, "{name}");
     }
 }
