@@ -73,6 +73,7 @@ pub fn carry_out(
             // What cannot be shown any more must not stop an install half way.
             failed = result.and(std::mem::replace(&mut failed, Ok(())));
         },
+        &mut || Ok(()),
         &cancel,
     );
     Ok(outcome)

@@ -2,6 +2,7 @@
 //! output is only the journal of the live system.
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -50,15 +51,32 @@ pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 
     };
     let mut by_hand = false;
     let outcome = match prepare(system, network, options, &mut consoles) {
-        Ok((survey, cancel)) => run::execute(
-            &survey.plan,
-            &survey.context,
-            system,
-            &mut |event| {
-                consoles.tell(event);
-            },
-            &cancel,
-        ),
+        Ok((survey, cancel)) => {
+            let shared = RefCell::new(&mut consoles);
+            run::execute(
+                &survey.plan,
+                &survey.context,
+                system,
+                &mut |event| {
+                    shared.borrow_mut().tell(event);
+                },
+                &mut || {
+                    if options.watched {
+                        return Ok(());
+                    }
+                    let Some(console) = last_chance(system, &survey, &shared.borrow(), &cancel)
+                    else {
+                        return Ok(());
+                    };
+                    leave_for_wizard(system, &survey);
+                    by_hand = true;
+                    Err(format!(
+                        "Esc was pressed on {console}: the wizard goes on, and nothing was written"
+                    ))
+                },
+                &cancel,
+            )
+        }
         Err(error) => {
             by_hand = is_for_a_person(&error) && !options.watched;
             consoles.tell(Event::Ended {
@@ -114,13 +132,6 @@ struct NoPermit {
     digest: String,
 }
 
-/// Somebody pressed the key before the first write.
-#[derive(Debug, thiserror::Error)]
-#[error("Esc was pressed on {console}: the wizard goes on, and nothing was written")]
-struct Asked {
-    console: String,
-}
-
 /// What the consoles lead to.
 fn way_in(system: &dyn System) -> &'static str {
     if system.exists(Utf8Path::new(CLOSED)) {
@@ -150,7 +161,6 @@ fn keep_policy(system: &dyn System, node: &NodeFile) {
 /// The wizard is what helps.
 fn is_for_a_person(error: &anyhow::Error) -> bool {
     error.is::<NoPermit>()
-        || error.is::<Asked>()
         || matches!(
             error.downcast_ref(),
             Some(run::node_source::NodeSourceError::Nowhere)
@@ -231,14 +241,7 @@ fn prepare(
         }
         .into());
     }
-    let cancel = stop_requests()?;
-    if !options.watched
-        && let Some(console) = last_chance(system, &survey, consoles, &cancel)
-    {
-        leave_for_wizard(system, &survey);
-        return Err(Asked { console }.into());
-    }
-    Ok((survey, cancel))
+    Ok((survey, stop_requests()?))
 }
 
 /// The node file, for the screens.

@@ -23,6 +23,8 @@ pub struct Told {
     pub primary: bool,
     /// `wsrep_cluster_size`.
     pub size: usize,
+    /// Addresses of the members that it sees.
+    pub members: Vec<String>,
     /// `wsrep_local_state`.
     pub state: u8,
     /// Why `/` answers 503; nothing: it serves.

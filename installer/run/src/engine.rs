@@ -22,16 +22,17 @@ use crate::{
 
 /// Executes a plan.
 ///
-/// Without a permit in the context the caller vouches that a person has confirmed this very plan. `cancel` is asked between
-/// steps.
+/// Without a permit in the context the caller vouches that a person has confirmed this very plan. `consent` is asked once, when
+/// everything else allows the first write: its reason to refuse is the outcome's message. `cancel` is asked between steps.
 pub fn execute(
     plan: &Plan,
     context: &Context,
     system: &dyn System,
     events: &mut dyn FnMut(Event),
+    consent: &mut dyn FnMut() -> Result<(), String>,
     cancel: &dyn Fn() -> bool,
 ) -> Outcome {
-    let (outcome, message) = run(plan, context, system, events, cancel);
+    let (outcome, message) = run(plan, context, system, events, consent, cancel);
     events(Event::Ended { outcome, message });
     outcome
 }
@@ -41,6 +42,7 @@ fn run(
     context: &Context,
     system: &dyn System,
     events: &mut dyn FnMut(Event),
+    consent: &mut dyn FnMut() -> Result<(), String>,
     cancel: &dyn Fn() -> bool,
 ) -> (Outcome, String) {
     let digest = plan.digest();
@@ -62,6 +64,9 @@ fn run(
         Ok(priors) => priors,
         Err(reason) => return (Outcome::Refused, reason),
     };
+    if let Err(reason) = consent() {
+        return (Outcome::Refused, reason);
+    }
     let finished = finished_steps(&priors, &digest, context);
     let mut engine = Engine {
         plan,

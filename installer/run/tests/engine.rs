@@ -385,6 +385,7 @@ fn a_disk_that_is_pulled_on_the_way_ends_the_install() {
             Event::Failed { error, hint, .. } => failed = Some((error, hint)),
             _ => {}
         },
+        &mut || Ok(()),
         &|| false,
     );
     assert_eq!(outcome, Outcome::Failed);
@@ -491,4 +492,37 @@ fn install_json_reads_back() {
         text.replace(&state.plan, "DIGEST")
             .replace(&machine.image_digest(), "SHA256")
     );
+}
+
+#[test]
+fn the_last_word_is_asked_before_the_first_write_and_only_where_all_else_allows_it() {
+    let machine = Machine::new();
+    let before = machine.contents();
+    let asked = std::cell::Cell::new(0);
+    let mut messages = Vec::new();
+    let mut attempt = |answer: Result<(), String>| {
+        run::execute(
+            &machine.plan,
+            &machine.context,
+            &machine.simulated,
+            &mut |event| {
+                if let Event::Ended { message, .. } = event {
+                    messages.push(message);
+                }
+            },
+            &mut || {
+                asked.set(asked.get() + 1);
+                answer.clone()
+            },
+            &|| false,
+        )
+    };
+    assert_eq!(attempt(Err("somebody said no".into())), Outcome::Refused);
+    assert_eq!(machine.contents(), before);
+    assert_eq!(attempt(Ok(())), Outcome::Done);
+    assert_eq!(asked.get(), 2);
+    // The permit is spent: nobody has to be asked.
+    assert_eq!(attempt(Ok(())), Outcome::Refused);
+    assert_eq!(asked.get(), 2);
+    assert_eq!(messages[0], "somebody said no");
 }

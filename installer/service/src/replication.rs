@@ -117,6 +117,21 @@ pub struct State {
     pub error: Option<String>,
 }
 
+impl State {
+    /// `42 s old, planned every 60 s: a takeover now loses that much`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let age = self.age.map_or_else(
+            || "there is no copy".to_owned(),
+            |age| format!("{age} s old"),
+        );
+        format!(
+            "{age}, planned every {} s: a takeover now loses that much",
+            self.interval
+        )
+    }
+}
+
 /// State of the copy in `root`: as old as the oldest of its data sets' newest snapshots.
 #[must_use]
 pub fn state(view: &View, root: &str, role: &str, interval: u64, now: u64) -> State {

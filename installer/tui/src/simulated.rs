@@ -383,14 +383,47 @@ impl Simulated {
             .then(|| json!({"name": "mail", "address": "192.0.2.100", "interface": "mgmt0"}))
             .into_iter()
             .collect();
-        let database = unit("rackwright-health.service")
-            .then(|| json!({"running": true, "primary": true, "size": 3, "writable": true}));
+        let database = unit("rackwright-health.service").then(|| {
+            json!({"running": true, "primary": true, "size": 2, "writable": true,
+                   "members": ["galera-1", "galera-2"], "missing": ["galera-3"]})
+        });
+        let has_pool = ["storage", "backup"].contains(&role.name.as_str());
+        let kernel_name = |disk: &firmware::inventory::Disk| {
+            disk.paths.first().map(|path| path.kernel_name.clone())
+        };
+        // The third disk in a bay has left its pool.
+        let in_bays = self
+            .facts
+            .inventory
+            .disks
+            .iter()
+            .filter(|disk| disk.bay.is_some());
+        let devices: Vec<_> = in_bays
+            .enumerate()
+            .map(|(index, disk)| {
+                let works = index != 2;
+                json!({"path": "/dev/disk/by-partuuid/0", "disks": [kernel_name(disk)], "works": works,
+                       "state": if works { "ONLINE" } else { "FAULTED" }})
+            })
+            .collect();
+        let pools: Vec<_> = has_pool
+            .then(|| {
+                json!({"name": "tank", "health": "DEGRADED", "size": 180_000_000_000_000_u64,
+                            "allocated": 61_000_000_000_000_u64, "devices": devices})
+            })
+            .into_iter()
+            .collect();
+        let copy = has_pool.then(|| {
+            json!({"state": "ready", "detail": "exports the mail store",
+                   "replication": {"role": "source", "snapshot": "rackwright-1763917442", "age": 58,
+                                   "interval": 60, "good": true}})
+        });
         json!({
             "node": format!("{}-1", role.name), "role": role.name, "version": self.facts.version,
             "mode": "run", "slot": "a", "state": "installed", "healthy": true, "disks": disks,
             "arrays": [{"name": "md127", "level": "raid1", "members": 2, "missing": 0, "state": "active",
                         "action": "recover", "progress": [125, 1000]}],
-            "pools": [],
+            "pools": pools, "service": copy,
             "networks": [{"name": "mgmt0", "state": "UP", "mac": null, "mtu": 1500,
                           "addresses": ["192.0.2.10/24"]}],
             "services": [], "checks": checks, "own_files": [],

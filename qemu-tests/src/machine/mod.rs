@@ -32,4 +32,4 @@ pub use qmp::Qmp;
 pub use running::{Patience, Running};
 pub use specification::{Builder, CpuModel, Firmware, Specification};
 pub use ssh::{KeyPair, Shell};
-pub use stick::{add_file, add_node_file, make_stick};
+pub use stick::{add_file, add_node_file, make_stick, read_from_stick};

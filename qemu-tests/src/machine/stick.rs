@@ -39,6 +39,15 @@ pub fn make_stick(path: &Utf8Path, node_file: &str) -> Result<(), MachineError> 
     write(&image, "node.toml", node_file)
 }
 
+/// Text of a file on a stick that [`make_stick`] made.
+///
+/// # Errors
+/// If it is not there.
+pub fn read_from_stick(path: &Utf8Path, name: &str) -> Result<String, MachineError> {
+    let (image, name) = (format!("{path}@@{START}"), format!("::{name}"));
+    program("mtype", &["-i", &image, &name], "")
+}
+
 /// Writes `node.toml` onto the medium's own partition named RACKWRIGHT.
 ///
 /// # Errors
@@ -129,10 +138,7 @@ mod tests {
         let path = Utf8PathBuf::try_from(directory.path().join("stick")).unwrap();
         make_stick(&path, "format = 1\n").unwrap();
         let image = format!("{path}@@{START}");
-        assert_eq!(
-            program("mtype", &["-i", &image, "::node.toml"], "").unwrap(),
-            "format = 1\n"
-        );
+        assert_eq!(read_from_stick(&path, "node.toml").unwrap(), "format = 1\n");
         assert!(
             program("mdir", &["-i", &image, "::"], "")
                 .unwrap()

@@ -168,6 +168,17 @@ fn in_live_system(site: &mut Site, script: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until the mirror of the system has both halves.
+pub(super) fn mirror_is_whole(site: &Site, running: &mut Running) -> anyhow::Result<()> {
+    run_in(
+        site,
+        running,
+        "for second in $(seq 280); do grep -q '\\[UU\\]' /proc/mdstat && break; sleep 1; done; \
+         cat /proc/mdstat; grep -q '\\[UU\\]' /proc/mdstat; sync",
+    )
+    .map(drop)
+}
+
 /// Runs a script as root in a running system.
 pub(super) fn run_in(site: &Site, running: &mut Running, script: &str) -> anyhow::Result<String> {
     let answer = site
@@ -240,12 +251,7 @@ fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
         .start(&Boot::default(), &mut |_| {})
         .context("first boot after the repair")?;
     // The mirror must be whole before its other half is pulled.
-    run_in(
-        &site,
-        &mut running,
-        "for second in $(seq 280); do grep -q '\\[UU\\]' /proc/mdstat && break; sleep 1; done; \
-         cat /proc/mdstat; grep -q '\\[UU\\]' /proc/mdstat; sync",
-    )?;
+    mirror_is_whole(&site, &mut running)?;
     running.kill();
     drop(running);
     site.survives(Firmware::Bios, &["os0"])

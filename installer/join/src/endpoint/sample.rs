@@ -107,6 +107,7 @@ pub fn take(context: &Context<'_>, alone: bool) -> Sample {
             told.state = seen.status.state;
             told.writable = !seen.status.read_only;
             told.gtid = seen.gtid;
+            told.members = seen.members;
             // The running server's own word goes over what a file says.
             if seen.status.primary && seen.uuid.is_some() {
                 told.cluster = seen.uuid;

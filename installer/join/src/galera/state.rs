@@ -11,7 +11,7 @@ pub const DATA: &str = "/var/lib/mysql/data";
 
 /// What `SHOW` is asked for; works outside a Primary component too.
 const STATUS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_status','wsrep_ready','wsrep_local_state',\
-'wsrep_local_state_comment','wsrep_cluster_size','wsrep_cluster_weight','wsrep_cluster_state_uuid');\n\
+'wsrep_local_state_comment','wsrep_incoming_addresses','wsrep_cluster_size','wsrep_cluster_weight','wsrep_cluster_state_uuid');\n\
 SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on','wsrep_reject_queries','wsrep_desync','read_only','gtid_binlog_pos');\n";
 
 /// A running server.
@@ -25,6 +25,8 @@ pub struct Seen {
     pub words: String,
     /// `gtid_binlog_pos`.
     pub gtid: String,
+    /// Addresses of the members of this component, without ports.
+    pub members: Vec<String>,
 }
 
 impl Seen {
@@ -59,7 +61,19 @@ pub fn seen(rows: &[Vec<String>]) -> Seen {
         uuid: some_uuid(text("wsrep_cluster_state_uuid")),
         words: text("wsrep_local_state_comment").to_owned(),
         gtid: text("gtid_binlog_pos").to_owned(),
+        members: members(text("wsrep_incoming_addresses")),
     }
+}
+
+/// From `192.0.2.1:3306,[2001:db8::1]:3306,AUTO`: what a member does not tell of itself is left out.
+fn members(text: &str) -> Vec<String> {
+    text.split(',')
+        .filter_map(|member| {
+            let (address, _port) = member.trim().rsplit_once(':')?;
+            let address = address.trim_start_matches('[').trim_end_matches(']');
+            (!address.is_empty()).then(|| address.to_owned())
+        })
+        .collect()
 }
 
 /// Asks the server.

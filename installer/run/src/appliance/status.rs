@@ -225,10 +225,6 @@ fn role(report: &service::serve::Report) -> Vec<CheckResult> {
         detail: report.detail.clone(),
     }];
     if let Some(copy) = &report.replication {
-        let age = copy.age.map_or_else(
-            || "there is no copy".to_owned(),
-            |age| format!("{age} s old"),
-        );
         checks.push(CheckResult {
             name: "replication".to_owned(),
             result: if copy.good {
@@ -236,10 +232,7 @@ fn role(report: &service::serve::Report) -> Vec<CheckResult> {
             } else {
                 Verdict::Warn
             },
-            detail: format!(
-                "{age}, planned every {} s: a takeover now loses that much",
-                copy.interval
-            ),
+            detail: copy.text(),
         });
     }
     checks

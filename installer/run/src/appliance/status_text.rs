@@ -92,6 +92,23 @@ pub(super) fn text(status: &Status) -> String {
     );
     section(
         &mut lines,
+        "Devices of pools that do not work",
+        status.pools.iter().flat_map(|pool| {
+            let faults = pool.faults();
+            faults.map(|device| format!("{:<8} {}", pool.name, device.text()))
+        }),
+    );
+    let copy = status
+        .service
+        .iter()
+        .filter_map(|report| report.replication.as_ref());
+    section(
+        &mut lines,
+        "Copy of the mail",
+        copy.map(|copy| format!("{}: {}", copy.role, copy.text())),
+    );
+    section(
+        &mut lines,
         "Disks of several paths",
         status.multipath.iter().map(|disk| {
             let paths: Vec<String> = disk

@@ -50,6 +50,12 @@ pub struct Database {
     /// Members of the Galera cluster; 0: none.
     #[serde(default)]
     pub size: usize,
+    /// Those of them that the node file knows, by name, else by address.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// Planned members that this server does not see.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// Takes writes.
     #[serde(default)]
     pub writable: bool,
@@ -72,7 +78,15 @@ impl Database {
         }];
         if self.size > 0 {
             let component = if self.primary { "" } else { ", not Primary" };
-            words.push(format!("sees {} members{component}", self.size));
+            let names = if self.members.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", self.members.join(", "))
+            };
+            words.push(format!("sees {} members{names}{component}", self.size));
+        }
+        if !self.missing.is_empty() {
+            words.push(format!("does not see {}", self.missing.join(", ")));
         }
         if self.running {
             words.push(
@@ -132,17 +146,7 @@ pub(super) fn memory(system: &dyn System) -> Option<Memory> {
 /// Virtual addresses have a name and no role. The node file is root's: others see none. An address of the loopback is no sign
 /// of anything: servers behind LVS all have it there.
 pub(super) fn held(system: &dyn System, networks: &[Network]) -> Vec<Held> {
-    #[derive(Deserialize)]
-    struct Only {
-        #[serde(default)]
-        hosts: Vec<Host>,
-    }
-    let hosts = system
-        .read(Utf8Path::new(NODE_FILE))
-        .ok()
-        .and_then(|bytes| toml::from_str::<Only>(&String::from_utf8_lossy(&bytes)).ok())
-        .map(|only| only.hosts)
-        .unwrap_or_default();
+    let hosts = hosts(system);
     let address = |text: &str| -> Option<IpAddr> { text.split('/').next()?.parse().ok() };
     let mut held = Vec::new();
     for network in networks
@@ -168,12 +172,53 @@ pub(super) fn held(system: &dyn System, networks: &[Network]) -> Vec<Held> {
     held
 }
 
+/// The machines and virtual addresses of the node file.
+fn hosts(system: &dyn System) -> Vec<Host> {
+    #[derive(Deserialize)]
+    struct Only {
+        #[serde(default)]
+        hosts: Vec<Host>,
+    }
+    system
+        .read(Utf8Path::new(NODE_FILE))
+        .ok()
+        .and_then(|bytes| toml::from_str::<Only>(&String::from_utf8_lossy(&bytes)).ok())
+        .map(|only| only.hosts)
+        .unwrap_or_default()
+}
+
 pub(super) fn database(system: &dyn System, services: &[String]) -> Option<Database> {
     if !services.iter().any(|unit| unit == DATABASE_UNIT) {
         return None;
     }
     let body = system.download(DATABASE, LIMIT).ok()?;
-    serde_json::from_slice(&body).ok()
+    let mut database: Database = serde_json::from_slice(&body).ok()?;
+    name_members(&mut database, &hosts(system));
+    Some(database)
+}
+
+/// Puts names in place of addresses, and says who of the plan is not there. What the server does not tell is not guessed: with no
+/// addresses nobody is missed.
+fn name_members(database: &mut Database, hosts: &[Host]) {
+    let seen = std::mem::take(&mut database.members);
+    if seen.is_empty() {
+        return;
+    }
+    let has = |host: &Host, address: &String| host.addresses.values().any(|own| own == address);
+    database.members = seen
+        .iter()
+        .map(|address| {
+            let host = hosts.iter().find(|host| has(host, address));
+            host.map_or_else(|| address.clone(), |host| host.name.clone())
+        })
+        .collect();
+    database.members.sort();
+    database.missing = hosts
+        .iter()
+        .filter(|host| host.role.as_deref() == Some("galera"))
+        .filter(|host| !database.members.contains(&host.name))
+        .map(|host| host.name.clone())
+        .collect();
 }
 
 /// Of our own units and of keepalived, which tells who holds the virtual addresses. Other units may say what is nobody's
@@ -274,6 +319,28 @@ mod tests {
         assert_eq!(database(&system, &["ssh.service".into()]), None);
         let found = database(&system, &[DATABASE_UNIT.into()]).unwrap();
         assert_eq!(found.text(), "serves, sees 3 members, takes writes");
+        let mut named = Database {
+            members: vec!["192.0.2.1".into(), "192.0.2.9".into()],
+            size: 2,
+            ..found.clone()
+        };
+        let host = |name: &str, role: &str, address: &str| Host {
+            name: name.into(),
+            role: Some(role.into()),
+            addresses: [("cluster".to_owned(), address.to_owned())].into(),
+        };
+        name_members(
+            &mut named,
+            &[
+                host("db-1", "galera", "192.0.2.1"),
+                host("db-2", "galera", "192.0.2.2"),
+                host("lb-1", "lb", "192.0.2.3"),
+            ],
+        );
+        assert_eq!(
+            named.text(),
+            "serves, sees 2 members (192.0.2.9, db-1), does not see db-2, takes writes"
+        );
         let alone = Database {
             primary: false,
             size: 1,

@@ -188,6 +188,7 @@ impl Machine {
             &self.context,
             system,
             &mut |event| events.push(event),
+            &mut || Ok(()),
             &|| false,
         );
         (outcome, events)
@@ -200,6 +201,7 @@ impl Machine {
             &self.context,
             system,
             &mut |event| events.push(event),
+            &mut || Ok(()),
             &|| false,
         );
         (outcome, events)
@@ -219,6 +221,7 @@ impl Machine {
                 }
                 events.push(event);
             },
+            &mut || Ok(()),
             &|| stop.get(),
         );
         (outcome, events)

@@ -194,22 +194,20 @@ fn networks(status: &Status, width: usize, view: &View) -> Vec<Line<'static>> {
     lines
 }
 
+/// What matters most first: on 24 rows the end is cut, and an array that is not whole stands among the checks too.
 fn storage(status: &Status, width: usize, view: &View) -> Vec<Line<'static>> {
     let mut lines = vec![parts::title(text::STORAGE, view.look)];
-    for array in &status.arrays {
-        let style = if array.missing > 0 {
-            view.look.warn()
-        } else {
+    let copy = status
+        .service
+        .as_ref()
+        .and_then(|report| report.replication.as_ref());
+    if let Some(copy) = copy {
+        let style = if copy.good {
             ratatui::style::Style::new()
+        } else {
+            view.look.bad()
         };
-        let said = format!(
-            "{} {} {} of {} members, {}",
-            array.name,
-            array.level,
-            array.members.saturating_sub(array.missing),
-            array.members,
-            array.action_text()
-        );
+        let said = format!("{} {}", text::COPY, copy.text());
         lines.extend(
             wrapped(&said, width)
                 .into_iter()
@@ -235,12 +233,36 @@ fn storage(status: &Status, width: usize, view: &View) -> Vec<Line<'static>> {
             ),
             style,
         ));
+        for device in pool.faults() {
+            let said = format!("  {}", device.text());
+            lines.push(Line::styled(parts::cut(&said, width), view.look.bad()));
+        }
+    }
+    for array in &status.arrays {
+        let style = if array.missing > 0 {
+            view.look.warn()
+        } else {
+            ratatui::style::Style::new()
+        };
+        let said = format!(
+            "{} {} {} of {} members, {}",
+            array.name,
+            array.level,
+            array.members.saturating_sub(array.missing),
+            array.members,
+            array.action_text()
+        );
+        lines.extend(
+            wrapped(&said, width)
+                .into_iter()
+                .map(|line| line.style(style)),
+        );
     }
     lines
 }
 
-/// A small map: one sign for each bay, so that a bay without a disk is seen. A disk that was there when this program began and
-/// is not listed any more counts as a fault.
+/// A small map: one sign for each bay, so that a bay without a disk is seen. `!` is a disk that was there when this program began
+/// and is not listed any more, one that says it is ill, and one that does not work in its pool.
 fn bays(wizard: &Wizard, status: &Status, view: &View) -> Vec<Line<'static>> {
     let inventory = &wizard.facts.inventory;
     let here = |disk: &firmware::inventory::Disk| {
@@ -249,6 +271,13 @@ fn bays(wizard: &Wizard, status: &Status, view: &View) -> Vec<Line<'static>> {
             .disks
             .iter()
             .any(|other| other.serial.as_deref().map(str::trim) == serial)
+    };
+    let works = |disk: &firmware::inventory::Disk| {
+        let mut faults = status.pools.iter().flat_map(|pool| pool.faults());
+        !faults.any(|device| {
+            let mut names = disk.paths.iter().map(|path| &path.kernel_name);
+            names.any(|name| device.disks.contains(name))
+        })
     };
     let mut lines = Vec::new();
     for side in chassis::sides(inventory) {
@@ -264,7 +293,7 @@ fn bays(wizard: &Wizard, status: &Status, view: &View) -> Vec<Line<'static>> {
                     });
                     match disk {
                         None => ".",
-                        Some(disk) if disk.faults.is_empty() && here(disk) => "o",
+                        Some(disk) if disk.faults.is_empty() && here(disk) && works(disk) => "o",
                         Some(_) => "!",
                     }
                 })

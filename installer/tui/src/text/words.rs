@@ -210,6 +210,7 @@ words! {
     NO_STICK = "no stick named RACKWRIGHT; the one this was started from is never written";
     NOTHING_WRITTEN = "nothing is written";
     HOLDS = "holds";
+    COPY = "copy";
     DATABASE = "Database";
     LAST_EVENTS = "Last events, UTC";
     LOOKING_FOR_INSTALLED = "looking for the installed system on the disks";

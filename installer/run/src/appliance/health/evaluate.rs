@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use roles::role::HealthCheck;
 
-use super::{Array, CheckResult, Mount, Multipath, Observed, Verdict};
+use super::{Array, CheckResult, Mount, Multipath, Observed, Pool, Verdict};
 
 /// One result for each check, one for the paths of all disks or for each disk that lacks one, and a warning for each failed unit that no check names.
 pub fn evaluate(checks: &[HealthCheck], seen: &Observed) -> Vec<CheckResult> {
@@ -161,10 +161,19 @@ fn pool(name: &str, seen: &Observed) -> Judgement {
         None => fail("not imported"),
         Some(pool) => match pool.health.as_str() {
             "ONLINE" => pass("ONLINE"),
-            "DEGRADED" => warn(format!("DEGRADED: see `zpool status {name}`")),
-            other => fail(format!("{other}: see `zpool status {name}`")),
+            "DEGRADED" => warn(said(pool)),
+            _ => fail(said(pool)),
         },
     }
+}
+
+/// `DEGRADED: sdc UNAVAIL; see ...`
+fn said(pool: &Pool) -> String {
+    let faults: String = pool
+        .faults()
+        .map(|device| format!("{}; ", device.text()))
+        .collect();
+    format!("{}: {faults}see `zpool status {}`", pool.health, pool.name)
 }
 
 /// A lost path is a warning: the data is there, and the next loss takes it away. How many paths a disk should have is not
@@ -210,7 +219,7 @@ fn paths(disks: &[Multipath]) -> Vec<CheckResult> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appliance::health::{DiskPath, Pool, Unit, is_healthy};
+    use crate::appliance::health::{DiskPath, Unit, is_healthy};
 
     fn unit(name: &str, active: &str) -> Unit {
         Unit {
@@ -248,6 +257,7 @@ mod tests {
             health: health.into(),
             size: 1,
             allocated: 0,
+            devices: Vec::new(),
         };
         Observed {
             units: vec![

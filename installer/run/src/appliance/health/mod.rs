@@ -16,7 +16,7 @@ pub use evaluate::evaluate;
 pub use listeners::listeners;
 pub use multipath::{DiskPath, Multipath, multipath};
 pub use observe::{Mount, Observed, observe};
-pub use pools::Pool;
+pub use pools::{Pool, PoolDevice};
 pub use units::Unit;
 
 /// Verdict of one check.
