@@ -1,9 +1,9 @@
 //! Mail on whole machines: a standalone server takes and gives mail; storage and backup export, replicate and change places,
-//! and a mail server mounts what they export; two balancers hold one address between them.
+//! and a mail server mounts what they export.
 //!
 //! Machines have their first port on QEMU's own network, where the test comes in, and the others on a switch of this process.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use roles::NodeFile;
@@ -23,7 +23,6 @@ pub(super) fn tests() -> Vec<Test> {
     vec![
         test("cluster::mail-standalone", "standalone", standalone),
         test("cluster::mail-storage", "storage", storage),
-        test("cluster::mail-front", "lb", front),
     ]
 }
 
@@ -34,7 +33,7 @@ const LOOK: &str =
 const SECRET: &str = "abcdefghijkmnpqrstuvwxyz23456789";
 
 /// Installs it with these settings; its ports but the first are plugged in `VLAN` order of its networks.
-fn install(
+pub(super) fn install(
     role: &str,
     image: &Image,
     number: u8,
@@ -95,7 +94,7 @@ fn mac(machine: u8, port: usize) -> String {
     format!("52:54:00:c1:{machine:02x}:{port:02x}")
 }
 
-fn address(network: &str, machine: u8) -> String {
+pub(super) fn address(network: &str, machine: u8) -> String {
     let net = match network {
         "public" => 20,
         "cluster" => 30,
@@ -105,7 +104,7 @@ fn address(network: &str, machine: u8) -> String {
 }
 
 /// One VLAN for each network, access ports.
-fn switch(machines: &[(&str, u8)]) -> anyhow::Result<Switch> {
+pub(super) fn switch(machines: &[(&str, u8)]) -> anyhow::Result<Switch> {
     let ports = machines.iter().flat_map(|(role, number)| {
         machines::networks(role).iter().skip(1).map(move |network| {
             let vlan = match *network {
@@ -119,7 +118,7 @@ fn switch(machines: &[(&str, u8)]) -> anyhow::Result<Switch> {
     Switch::start("sw1", ports.collect())
 }
 
-fn put(file: &mut NodeFile, key: &str, value: impl Into<Value>) {
+pub(super) fn put(file: &mut NodeFile, key: &str, value: impl Into<Value>) {
     file.settings.insert(key.to_owned(), value.into());
 }
 
@@ -251,70 +250,5 @@ fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
     store.run("sudo rackwright-installer storage demote")?;
     store.wait("receives", "sudo rackwright-installer storage status")?;
     store.run("sudo zfs list -H -o name tank/lost-1")?;
-    Ok(())
-}
-
-/// (c) One holder of the mail address, also after a balancer was killed without a word.
-fn front(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let switch = switch(&[("lb", 1), ("lb", 2)])?;
-    const VIP: &str = "10.77.20.9";
-    let balancer = |number: u8| {
-        install(test.role, image, number, &switch, |file| {
-            let other = 3 - number;
-            let vip = Table::from_iter([
-                ("name".to_owned(), Value::from("mail")),
-                ("network".to_owned(), "public".into()),
-                ("address".to_owned(), format!("{VIP}/24").into()),
-                ("router_id".to_owned(), 51.into()),
-                ("priority".to_owned(), (160 - 10 * i64::from(number)).into()),
-                ("source".to_owned(), address("public", number).into()),
-                (
-                    "peers".to_owned(),
-                    vec![Value::from(address("public", other))].into(),
-                ),
-            ]);
-            put(file, "vips", vec![Value::Table(vip)]);
-            let server = |number: u8, master: bool| {
-                Value::Table(Table::from_iter([
-                    (
-                        "name".to_owned(),
-                        Value::from(format!("production{number}")),
-                    ),
-                    ("address".to_owned(), address("public", number).into()),
-                    ("id".to_owned(), format!("a{number}").into()),
-                    ("master".to_owned(), master.into()),
-                ]))
-            };
-            put(
-                file,
-                "mail_servers",
-                vec![server(3, true), server(4, false)],
-            );
-        })
-    };
-    let both = [balancer(1)?, balancer(2)?];
-    let holds = format!("ip -4 address show dev public0 | grep -q ' {VIP}/'");
-    let holders = || -> anyhow::Result<usize> {
-        let mut count = 0;
-        for server in &both {
-            count += usize::from(server.holds(&holds)?);
-        }
-        Ok(count)
-    };
-    let end = Instant::now() + Duration::from_secs(600);
-    while holders()? != 1 {
-        ensure!(Instant::now() < end, "{} machines hold {VIP}", holders()?);
-        std::thread::sleep(Duration::from_secs(2));
-    }
-    for server in &both {
-        server.wait("knows the service", "sudo ipvsadm -Ln | grep -q 'FWM  16'")?;
-        server.run("sudo nft list table ip rackwright_mail | grep -q notrack")?;
-    }
-    let first = usize::from(!both[0].holds(&holds)?);
-    // Killed: its unit removes the address, the other one takes it.
-    both[first].run("sudo systemctl mask --runtime keepalived.service; sudo systemctl kill --signal=KILL --kill-whom=all keepalived.service")?;
-    both[1 - first].wait("has taken over", &holds)?;
-    both[first].wait("has no stale address", &format!("! {{ {holds}; }}"))?;
-    ensure!(holders()? == 1, "two hold {VIP}");
     Ok(())
 }

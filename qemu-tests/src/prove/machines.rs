@@ -123,6 +123,7 @@ pub(super) fn tests() -> Vec<Test> {
             pxe(test.role, image)
         }),
     ];
+    tests.extend(super::cluster_front::tests());
     tests.extend(super::cluster_mail::tests());
     tests.extend(super::cluster_database::tests());
     tests.extend(super::compiled::tests());

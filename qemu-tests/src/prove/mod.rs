@@ -1,6 +1,7 @@
 //! `cargo prove`: everything that is tested, one line for each test, a summary in cargo's form.
 
 mod cluster_database;
+mod cluster_front;
 mod cluster_mail;
 mod compiled;
 mod daemons;
