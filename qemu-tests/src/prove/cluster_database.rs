@@ -184,6 +184,7 @@ fn insert(address: &str, text: &str) -> String {
 
 /// (a) Bootstrap, two joins, writes through the balancer, a killed writer, a full outage, a first member without memory.
 fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let other = beside(image, test.role, "lb")?;
     let plan = Plan::new(Setup::Ha, 25_000)?;
     let members = plan.of("galera");
     let balancer = *plan.of("lb").first().context("no balancer")?;
@@ -194,7 +195,6 @@ fn galera(test: &Test, image: &Image) -> anyhow::Result<()> {
     for (number, name) in members.iter().enumerate() {
         servers.push(install(&plan, name, image, &switch, number)?);
     }
-    let other = beside(image, test.role, "lb");
     let mut balancer = install(&plan, balancer, &other, &switch, members.len())?;
     // The wrong order of power switches.
     balancer.start()?;

@@ -158,7 +158,7 @@ fn front(test: &Test, image: &Image, delivery: Delivery) -> anyhow::Result<()> {
         ("production", SERVERS[1]),
         ("production", CLIENT),
     ])?;
-    let other = beside(image, test.role, "production");
+    let other = beside(image, test.role, "production")?;
     let mut servers = Vec::new();
     for number in SERVERS {
         servers.push(mail_server(&other, &plugs, delivery, number)?);

@@ -160,6 +160,8 @@ fn standalone(test: &Test, image: &Image) -> anyhow::Result<()> {
 
 /// (b) Export, mount, replication with its age, takeover and the way back.
 fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let backup = beside(image, test.role, "backup")?;
+    let production = beside(image, test.role, "production")?;
     let switch = switch(&[("storage", 1), ("backup", 2), ("production", 3)])?;
     let vip = "10.77.40.9".to_owned();
     let hosts = vec![Host {
@@ -181,38 +183,26 @@ fn storage(test: &Test, image: &Image) -> anyhow::Result<()> {
             vec![peer("backup2", address("storage", 2))],
         );
     })?;
-    let copy = install(
-        "backup",
-        &beside(image, test.role, "backup"),
-        2,
-        &switch,
-        |file| {
-            common(file);
-            put(file, "replication_role", "sink");
-            put(
-                file,
-                "replication_source",
-                peer("storage1", address("storage", 1)),
-            );
-        },
-    )?;
+    let copy = install("backup", &backup, 2, &switch, |file| {
+        common(file);
+        put(file, "replication_role", "sink");
+        put(
+            file,
+            "replication_source",
+            peer("storage1", address("storage", 1)),
+        );
+    })?;
     store.wait("exports", "sudo rackwright-installer storage status")?;
-    let mail = install(
-        "production",
-        &beside(image, test.role, "production"),
-        3,
-        &switch,
-        |file| {
-            put(file, "mail_source", format!("{vip}:/"));
-            put(file, "mail_mount", "/var/srv/mail");
-            put(
-                file,
-                "mount_options",
-                "vers=4.2,proto=tcp,hard,timeo=600,noatime,lookupcache=positive",
-            );
-            put(file, "database_address", address("cluster", 9));
-        },
-    )?;
+    let mail = install("production", &production, 3, &switch, |file| {
+        put(file, "mail_source", format!("{vip}:/"));
+        put(file, "mail_mount", "/var/srv/mail");
+        put(
+            file,
+            "mount_options",
+            "vers=4.2,proto=tcp,hard,timeo=600,noatime,lookupcache=positive",
+        );
+        put(file, "database_address", address("cluster", 9));
+    })?;
     mail.wait("has the store", "test -e /var/srv/mail/.rackwright-store")?;
     mail.run("echo one | sudo tee /var/srv/mail/mail/one > /dev/null && sync")?;
     copy.wait(

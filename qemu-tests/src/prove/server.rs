@@ -128,18 +128,26 @@ pub(super) fn time(node: &str, what: &str, since: Instant) {
 }
 
 /// Images of other roles lie beside the first one: `DIR/ROLE/VERSION`.
-pub(super) fn beside(image: &Image, own: &str, role: &str) -> Image {
-    let other = |path: &camino::Utf8PathBuf| {
+///
+/// # Errors
+/// If it was not built. Said before anything is installed.
+pub(super) fn beside(image: &Image, own: &str, role: &str) -> anyhow::Result<Image> {
+    let other = |path: &camino::Utf8PathBuf| -> camino::Utf8PathBuf {
         path.as_str()
             .replace(&format!("/{own}/"), &format!("/{role}/"))
-            .replace(&format!("-{own}-"), &format!("-{role}-"))
+            .replace(&format!("-{own}."), &format!("-{role}."))
             .into()
     };
-    Image {
+    let iso = other(&image.iso);
+    ensure!(
+        iso.is_file(),
+        "there is no `{iso}`: this test needs the images of several roles beside each other, `rackwright build {role}`"
+    );
+    Ok(Image {
         folder: other(&image.folder),
-        iso: other(&image.iso),
+        iso,
         kernel: other(&image.kernel),
         initrd: other(&image.initrd),
         root: other(&image.root),
-    }
+    })
 }
