@@ -142,6 +142,11 @@ pub enum JoinAction {
         /// Program and arguments; no shell.
         command: Vec<String>,
     },
+    /// The machine's certificate is there for this group, where the settings want TLS (`tls`).
+    Certificate {
+        /// Group of the daemon; one of `services.certificates`.
+        group: String,
+    },
     /// Becomes a member of the Galera cluster, or makes it.
     Galera,
     /// Becomes the primary or a replica of a pair, or a single server.

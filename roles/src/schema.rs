@@ -255,6 +255,10 @@ const JOIN: Shape = Shape::Tagged(
             "check",
             &[ID, DEADLINE, OPTIONAL, HOLD, required("command", TEXTS)],
         ),
+        (
+            "certificate",
+            &[ID, DEADLINE, OPTIONAL, HOLD, required("group", Shape::Text)],
+        ),
         ("galera", PLAIN),
         ("database", PLAIN),
         ("accounts", PLAIN),

@@ -20,9 +20,8 @@ use crate::{
 
 /// Where the identity lies.
 pub const FOLDER: &str = "/state/identity";
+// The key last: who sees it finds the others (`delivered::certificate`).
 const FILES: [&str; 3] = ["ca.pem", "node.pem", "node.key"];
-/// Copies for daemons that do not run as root, by group.
-const COPIES: &str = "/run/rackwright/identity";
 
 /// Asks the control servers; a trait, so that tests need no network.
 pub trait Ask {
@@ -285,7 +284,7 @@ fn write(system: &dyn System, authority: &str, certificate: &str) -> Result<(), 
 
 /// Copies for the daemons of a group, which may read the key and change nothing.
 fn copy(system: &dyn System, group: &str) -> Result<(), EnrolError> {
-    let folder = Utf8Path::new(COPIES).join(group);
+    let folder = Utf8Path::new(delivered::IDENTITY).join(group);
     let is_same = |name: &&str| {
         let there = system.read(&folder.join(name)).map(Zeroizing::new);
         let own = system.read(&own(name)).map(Zeroizing::new);

@@ -165,6 +165,7 @@ fn act(context: &Context<'_>, action: &JoinAction) -> Outcome {
         JoinAction::Clock => preflight::clock(context),
         JoinAction::Mount { path } => preflight::mount(context.system, path),
         JoinAction::Check { command } => preflight::check(context.system, command),
+        JoinAction::Certificate { group } => preflight::certificate(context, group),
         JoinAction::Galera => galera::join::step(context),
         JoinAction::Database => database::join::step(context),
         JoinAction::Accounts => accounts::step(context),

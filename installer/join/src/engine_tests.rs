@@ -134,7 +134,17 @@ fn the_shipped_roles_have_steps_in_the_order_of_a_join() {
     let looks = ["network", "clock", "secrets", "store", "configuration"];
     assert_eq!(
         ids("galera"),
-        [&looks[..], &["galera", "accounts", "seen"]].concat()
+        [
+            "network",
+            "clock",
+            "secrets",
+            "certificate",
+            "store",
+            "configuration",
+            "galera",
+            "accounts",
+            "seen"
+        ]
     );
     assert_eq!(
         ids("database"),
@@ -145,9 +155,24 @@ fn the_shipped_roles_have_steps_in_the_order_of_a_join() {
         [
             "network",
             "clock",
+            "certificate",
             "configuration",
             "arbitrator",
             "databases"
         ]
     );
+}
+
+#[test]
+fn a_certificate_is_waited_for_only_where_tls_is_wanted() {
+    const STEP: &str =
+        "[[join]]\nid = \"certificate\"\nkind = \"certificate\"\ngroup = \"mysql\"\n";
+    let with = role(&format!("[settings]\ntls = true\n{STEP}"));
+    let without = role(&format!("[settings]\ntls = false\n{STEP}"));
+    let system = Simulated::new();
+    assert_eq!(join(&system, &without, 5).0, Ok(Ended::Joined));
+    let waits = join(&system, &with, 5).0.unwrap_err();
+    assert!(waits.contains("this machine's certificate"), "{waits}");
+    system.put_file("/run/rackwright/identity/mysql/node.key", b"key");
+    assert_eq!(join(&system, &with, 5).0, Ok(Ended::Joined));
 }

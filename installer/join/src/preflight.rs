@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use camino::Utf8Path;
-use system::{Command, System, delivered::secret};
+use serde::Deserialize;
+use system::{
+    Command, System,
+    delivered::{self, secret},
+};
 
 use crate::{context::Context, sql::words, step::Outcome};
 
@@ -55,6 +59,29 @@ pub(crate) fn clock(context: &Context<'_>) -> Outcome {
     match context.system.run(&command) {
         Ok(_) => Outcome::Done("synchronised".into()),
         Err(_) => Outcome::Wait("the clock to be synchronised".into()),
+    }
+}
+
+/// The certificate is there, where the settings want TLS. It is the last file of its folder that is written.
+pub(crate) fn certificate(context: &Context<'_>, group: &str) -> Outcome {
+    #[derive(Deserialize)]
+    struct Only {
+        #[serde(default)]
+        tls: bool,
+    }
+    match context.role.settings_as::<Only>(context.node) {
+        Err(error) => Outcome::Failed(error.to_string()),
+        Ok(Only { tls: false }) => Outcome::Done("the settings want no TLS".into()),
+        Ok(Only { tls: true }) => {
+            let path = delivered::certificate(group);
+            if context.system.exists(&path) {
+                Outcome::Done("the certificate is there".into())
+            } else {
+                Outcome::Wait(
+                    "this machine's certificate; `journalctl -u rackwright-identity` says what it waits for".into(),
+                )
+            }
+        }
     }
 }
 

@@ -55,7 +55,6 @@ fn run(
             .map(|step| (step.id.clone(), step.title.clone()))
             .collect(),
     };
-    events(planned.clone());
     if let Err(reason) = admissible(plan, context) {
         return (Outcome::Refused, reason);
     }
@@ -67,6 +66,8 @@ fn run(
     if let Err(reason) = consent() {
         return (Outcome::Refused, reason);
     }
+    // Consoles show an install from here on: a plan that was refused is none.
+    events(planned.clone());
     let finished = finished_steps(&priors, &digest, context);
     let mut engine = Engine {
         plan,

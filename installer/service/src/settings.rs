@@ -69,6 +69,10 @@ pub struct Mail {
     pub master: bool,
     /// Virtual addresses that this machine answers with and never announces.
     pub loopback_addresses: Vec<String>,
+    /// Clients speak TLS, and no password travels in clear.
+    pub tls: bool,
+    /// Key of the certificate for clients.
+    pub certificate_key: Option<String>,
     /// Folders for files that are not shared.
     pub temp_root: Option<String>,
 }

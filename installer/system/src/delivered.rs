@@ -7,6 +7,8 @@ use crate::System;
 
 /// Where they are; root's alone.
 pub const FOLDER: &str = "/run/rackwright/secrets";
+/// Copies of the machine's certificate, a folder for each group of daemons.
+pub const IDENTITY: &str = "/run/rackwright/identity";
 
 /// File of the secret for a purpose: `database-app`, `storage-replication`, ...
 #[must_use]
@@ -20,6 +22,12 @@ pub fn secret(system: &dyn System, purpose: &str) -> Option<String> {
     let text = String::from_utf8(system.read(&path(purpose)).ok()?).ok()?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Key of this machine's certificate, for daemons of this group. `enrol` writes it last: where it is, the certificate is too.
+#[must_use]
+pub fn certificate(group: &str) -> Utf8PathBuf {
+    Utf8Path::new(IDENTITY).join(group).join("node.key")
 }
 
 #[cfg(test)]

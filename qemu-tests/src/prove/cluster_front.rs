@@ -112,19 +112,23 @@ fn mail_server(
     delivery: Delivery,
     number: u8,
 ) -> anyhow::Result<Server> {
-    let server = install("production", image, number, plugs, |file| match delivery {
-        Delivery::Direct => put(file, "loopback_addresses", vec![Value::from(VIP)]),
-        Delivery::Nat => {
-            for network in &mut file.networks {
-                network.gateway = (network.name == "cluster").then(|| GATEWAY.to_owned());
-            }
-            // A leg in the clients' own network would be a shorter way back.
-            for network in file
-                .networks
-                .iter_mut()
-                .filter(|network| network.name == "public")
-            {
-                network.addresses = vec![format!("10.77.99.{number}/24")];
+    let server = install("production", image, number, plugs, |file| {
+        // Nobody has it: the real mail waits, and its ports are free.
+        put(file, "mail_source", "10.77.40.9:/");
+        match delivery {
+            Delivery::Direct => put(file, "loopback_addresses", vec![Value::from(VIP)]),
+            Delivery::Nat => {
+                for network in &mut file.networks {
+                    network.gateway = (network.name == "cluster").then(|| GATEWAY.to_owned());
+                }
+                // A leg in the clients' own network would be a shorter way back.
+                for network in file
+                    .networks
+                    .iter_mut()
+                    .filter(|network| network.name == "public")
+                {
+                    network.addresses = vec![format!("10.77.99.{number}/24")];
+                }
             }
         }
     })?;

@@ -83,6 +83,8 @@ fn galera(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
     settings.put("cluster_name", site.name.as_str());
     // Always the whole list, garbd included: a list without the others would make a cluster of its own.
     settings.put("members", context.members.clone());
+    // The same compile gives every machine its way to a certificate (docs/security.md).
+    settings.put("tls", true);
     settings.put("voters", i64::try_from(context.voters).unwrap_or(i64::MAX));
     // Data for the join, which asks the witness before it acts; a node that was reinstalled joins all the same.
     settings.put(
@@ -317,6 +319,7 @@ fn balancer(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
     settings.put("balancers", peers);
     if runs_garbd(context, node) {
         settings.put("garbd", true);
+        settings.put("tls", true);
         settings.put("members", context.members.clone());
         settings.put("cluster_name", site.name.as_str());
         timeouts(site, settings);
@@ -360,6 +363,7 @@ fn mail(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         "mail_hostname",
         format!("mail.{}", site.domain.trim_start_matches("mail.")),
     );
+    settings.put("tls", true);
     if let Some(id) = context.identities.mail_ids.get(&node.name) {
         settings.put("mail_id", id.as_str());
     }

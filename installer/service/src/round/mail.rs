@@ -76,6 +76,15 @@ fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report
     } else {
         store(system, settings).map_err(Halt::Stop)?;
     }
+    if settings.tls {
+        let key = settings.certificate_key.as_deref().unwrap_or_default();
+        if !system.exists(Utf8Path::new(key)) {
+            return Err(Report::waits(format!(
+                "the certificate for clients: there is no `{key}`; `journalctl -u rackwright-identity` says what it waits for"
+            ))
+            .into());
+        }
+    }
     let password = secret(system, "database-app")
         .ok_or_else(|| Report::waits("the secret `database-app` was not delivered"))?;
     // Before it stands in a statement.
