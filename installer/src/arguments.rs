@@ -75,6 +75,8 @@ pub enum Task {
     Mail(MailOptions),
     /// Ask whether a mail server answers; exit code 0 if it does
     Probe(Probe),
+    /// Take this machine out of service for maintenance, and put it back
+    Drain(Drain),
     /// Look after this machine's role (a service)
     #[command(hide = true)]
     Serve(Serve),
@@ -557,6 +559,14 @@ pub enum ProbeKind {
     Mail,
 }
 
+/// Options of `drain`.
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// Put it back into service
+    #[arg(long)]
+    pub undo: bool,
+}
+
 /// Options of `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -573,28 +583,5 @@ pub struct Generate {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn help_fits_80_columns() {
-        let mut command = Arguments::command().term_width(80);
-        command.build();
-        let mut pages = vec![command.render_long_help().to_string()];
-        pages.extend(command.get_subcommands_mut().map(|task| {
-            let mut task = task.clone().term_width(80);
-            task.render_long_help().to_string()
-        }));
-        for line in pages.iter().flat_map(|page| page.lines()) {
-            assert!(line.chars().count() <= 80, "{line}");
-        }
-        insta::assert_snapshot!(pages.join("\n--------\n"));
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-}
+#[path = "arguments_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ mod bmc;
 mod cluster;
 mod countdown;
 mod decommission;
+mod drain;
 mod fence;
 mod findings;
 mod generate;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         Task::Storage(options) => storage::run(&Live, &options.task, json),
         Task::Mail(options) => mail::run(&Live, &options.task),
         Task::Probe(options) => probe::run(&options),
+        Task::Drain(options) => drain::run(&Live, &options),
         Task::Serve(options) => serve::run(&Live, &options, json),
         Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
         Task::PrepareBoot => {

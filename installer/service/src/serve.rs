@@ -4,7 +4,7 @@
 use camino::Utf8Path;
 use roles::{NodeFile, RoleSet};
 use serde::{Deserialize, Serialize};
-use system::{Command, System};
+use system::{Command, System, drained};
 
 use crate::{front, replication, round, settings};
 
@@ -94,16 +94,19 @@ pub fn round(system: &dyn System, roles: &RoleSet, node: &NodeFile, now: u64) ->
             .map(|settings| round::mail::round(system, node, &settings)),
         "lb" => role
             .settings_as(node)
-            .map(|settings| front_round(node, &settings)),
+            .map(|settings| front_round(system, node, &settings)),
         _ => return Report::idle(),
     };
     report.unwrap_or_else(|error| Report::refused(&error))
 }
 
 /// keepalived does the work; here is only what its own parser does not see.
-fn front_round(node: &NodeFile, settings: &settings::Front) -> Report {
+fn front_round(system: &dyn System, node: &NodeFile, settings: &settings::Front) -> Report {
     if settings.vips.is_empty() {
         return Report::idle();
+    }
+    if drained::is(system) {
+        return Report::waits(drained::WORDS);
     }
     match front::check(settings, node).first() {
         Some(refusal) => Report::refused(refusal),

@@ -5,6 +5,7 @@
 pub mod command;
 pub mod delivered;
 pub mod download;
+pub mod drained;
 mod effects;
 pub mod failing;
 pub mod guard;

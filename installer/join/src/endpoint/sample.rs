@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use system::delivered::secret;
+use system::{delivered::secret, drained};
 
 use crate::{
     context::Context,
@@ -94,7 +94,13 @@ pub fn take(context: &Context<'_>, alone: bool) -> Sample {
                 alone,
                 ..accepting(context, &seen.status)
             };
-            USES.map(|usage| judge(&status, voters(context), usage))
+            // Not of a member: it votes. And not where nobody else could serve.
+            let drained = drained::is(system) && !alone;
+            USES.map(|usage| {
+                let drained = drained && usage != Use::Member;
+                judge(&status, voters(context), usage)
+                    .or_else(|| drained.then(|| drained::WORDS.to_owned()))
+            })
         }
     };
     let mut told = recorded(context);

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use roles::NodeFile;
-use system::{System, delivered::secret};
+use system::{System, delivered::secret, drained};
 
 use crate::{
     mail::{self, DATABASE, FOLDER, SENTINEL},
@@ -54,6 +54,9 @@ fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report
         return Err(Halt::Stop(Report::waits(
             "the mail program is a payload, and this image has none: see docs/mail.md",
         )));
+    }
+    if drained::is(system) {
+        return Err(Halt::Stop(Report::waits(drained::WORDS)));
     }
     let failed = |text: String| Report::new(crate::serve::State::Failed, text);
     for address in &settings.loopback_addresses {

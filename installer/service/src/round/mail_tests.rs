@@ -177,3 +177,22 @@ fn what_serves_goes_on_without_the_database() {
         "{commands:?}"
     );
 }
+
+#[test]
+fn a_drained_server_stops_and_starts_again() {
+    let (system, report) = machine(SETTINGS, |system| {
+        store(system);
+        system.put_file(READY, b"");
+        system.put_file(drained::PATH, b"");
+    });
+    assert_eq!(report.state, State::Waits);
+    assert!(report.detail.starts_with("drained by an operator"));
+    assert!(!system.exists(Utf8Path::new(READY)));
+    assert!(
+        system
+            .commands()
+            .contains(&"systemctl stop postfix.service dovecot.service".to_owned())
+    );
+    let (_, report) = machine(SETTINGS, store);
+    assert_eq!(report.state, State::Ready);
+}
