@@ -3,6 +3,7 @@
 mod authority;
 mod bmc;
 mod build;
+mod cluster;
 mod compile;
 mod derived;
 mod draw;
@@ -63,6 +64,8 @@ enum Command {
     Authority(authority::Show),
     /// Show a whole cluster: what its machines told the control servers
     Status(authority::Status),
+    /// Act on a running cluster: recover, promote, demote, drain, replace
+    Cluster(Box<cluster::Cluster>),
     /// Compare the software that you supply with what the site file says of it
     Payload(payload::Payload),
     /// Draw racks, networks and cables of a site file
@@ -197,6 +200,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Token(arguments) => authority::token(&arguments),
         Command::Authority(arguments) => authority::show(&arguments),
         Command::Status(arguments) => authority::status(&arguments),
+        Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Draw(arguments) => draw::draw(&arguments),
         Command::NetworkConfig(arguments) => draw::network_config(&arguments),
         Command::Tui(arguments) => tui::run(&arguments),
