@@ -35,7 +35,7 @@ pub fn statements(databases: &[Peer], passwords: &Passwords) -> String {
     for (rank, database) in databases.iter().enumerate() {
         let weight = 1000_usize.saturating_sub(rank.saturating_mul(100)).max(1);
         lines.push(format!(
-            "INSERT INTO mysql_servers (hostgroup_id, hostname, port, weight, max_connections) VALUES (10, {}, 3306, {weight}, 1000)",
+            "INSERT INTO mysql_servers (hostgroup_id, hostname, port, weight, max_connections, use_ssl) VALUES (10, {}, 3306, {weight}, 1000, 1)",
             literal(&database.address)
         ));
     }

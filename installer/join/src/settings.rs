@@ -42,6 +42,8 @@ pub struct Database {
     pub replication_role: Option<String>,
     /// Address that a replica follows on the first day.
     pub replication_source: Option<String>,
+    /// Name of the disaster replica, which is none of the pair.
+    pub disaster_copy: Option<String>,
     /// Virtual addresses that this machine may hold.
     pub vips: Vec<Vip>,
 }
@@ -105,6 +107,14 @@ pub fn peers(node: &NodeFile, roles: &[&str]) -> Vec<Peer> {
         .collect()
 }
 
+/// The other server of a pair.
+#[must_use]
+pub fn pair(node: &NodeFile, plan: &Database) -> Vec<Peer> {
+    let mut peers = peers(node, &["database"]);
+    peers.retain(|peer| plan.disaster_copy.as_ref() != Some(&peer.name));
+    peers
+}
+
 /// This machine's own address on the network that [`peers`] use.
 #[must_use]
 pub fn own_address(node: &NodeFile) -> Option<String> {
@@ -113,4 +123,30 @@ pub fn own_address(node: &NodeFile) -> Option<String> {
         let (address, _) = network.addresses.first()?.split_once('/')?;
         Some(address.to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disaster_replica_is_none_of_the_pair() {
+        let node: NodeFile = toml::from_str(
+            "format = 1\nnode = \"db1\"\nrole = \"database\"\n\
+             [[hosts]]\nname = \"db1\"\nrole = \"database\"\naddresses = { cluster = \"10.0.0.1\" }\n\
+             [[hosts]]\nname = \"db2\"\nrole = \"database\"\naddresses = { cluster = \"10.0.0.2\" }\n\
+             [[hosts]]\nname = \"far\"\nrole = \"database\"\naddresses = { cluster = \"10.0.9.1\" }\n",
+        )
+        .unwrap();
+        let names = |copy: Option<&str>| -> Vec<String> {
+            let plan = Database {
+                disaster_copy: copy.map(str::to_owned),
+                ..Database::default()
+            };
+            let peers = pair(&node, &plan);
+            peers.into_iter().map(|peer| peer.name).collect()
+        };
+        assert_eq!(names(Some("far")), ["db2"]);
+        assert_eq!(names(None), ["db2", "far"]);
+    }
 }

@@ -213,6 +213,7 @@ fn database(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         None => "primary",
     };
     settings.put("replication_role", role);
+    settings.put_some("disaster_copy", site.database.replica.as_deref());
     settings.put_some(
         "replication_source",
         source.and_then(inner).map(String::as_str),

@@ -66,7 +66,7 @@ fn attempt(context: &Context<'_>) -> Result<Outcome, String> {
             "another server to be promoted: `database demote` was run here".into(),
         ));
     }
-    let peers = settings::peers(context.node, &["database"]);
+    let peers = settings::pair(context.node, &plan);
     let own = Own {
         name: &context.node.node,
         planned: planned(&plan, &peers),

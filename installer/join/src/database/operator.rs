@@ -102,7 +102,7 @@ pub fn promote(context: &Context<'_>, fenced: bool) -> Result<String, String> {
     let known = journal::read(system)
         .map_err(|error| error.to_string())?
         .epoch(RESOURCE);
-    let peers = ask(context, &settings::peers(context.node, &["database"]));
+    let peers = ask(context, &settings::pair(context.node, &plan));
     let own = Promotion {
         name: &context.node.node,
         epoch: known.clone(),
@@ -168,7 +168,7 @@ pub fn confirm(context: &Context<'_>) -> Result<String, String> {
 pub fn reseed(context: &Context<'_>) -> Result<String, String> {
     let system = context.system;
     let plan: Database = settings::of(context.role, context.node)?;
-    let mut peers = settings::peers(context.node, &["database"]);
+    let mut peers = settings::pair(context.node, &plan);
     if plan.replication_role.as_deref() == Some("disaster-replica") {
         peers = plan
             .replication_source
