@@ -145,10 +145,12 @@ fn install(test: &Test, image: &Image, case: Case) -> anyhow::Result<Site> {
 /// From bare metal to healthy; gives the status of the first boot.
 pub(super) fn finish(site: &mut Site) -> anyhow::Result<serde_json::Value> {
     site.install(&mut |_| {}).context("install")?;
-    let (_running, status) = site
+    let (mut running, status) = site
         .start(&Boot::default(), &mut |_| {})
         .context("first boot from disks")?;
     check_status(&site.role, &status)?;
+    let listens = super::listening::is_as_planned(site);
+    site.explain(listens, &mut running)?;
     Ok(status)
 }
 

@@ -8,6 +8,7 @@ mod daemons;
 mod disks;
 mod fast;
 mod interactive;
+mod listening;
 mod machines;
 mod management;
 mod paths;
