@@ -46,6 +46,10 @@ pub struct Database {
     pub disaster_copy: Option<String>,
     /// Virtual addresses that this machine may hold.
     pub vips: Vec<Vip>,
+    /// The servers speak TLS.
+    pub tls: bool,
+    /// Folder with `ca.pem`, `node.pem` and `node.key` for the daemon.
+    pub identity: String,
 }
 
 /// A virtual address.

@@ -13,7 +13,7 @@ fn write(balancer: &Node, members: &Node, text: &str) -> bool {
     let address = &balancer.address;
     let password = "$(cat /run/rackwright/secrets/database-app)";
     let line = format!(
-        "MYSQL_PWD={password} mariadb --no-defaults --connect-timeout=2 --skip-ssl-verify-server-cert -h {address} -u mail mail -BN -e \
+        "MYSQL_PWD={password} mariadb --no-defaults --connect-timeout=2 -h {address} -u mail mail -BN -e \
          \"CREATE TABLE IF NOT EXISTS t (id INT AUTO_INCREMENT PRIMARY KEY, text VARCHAR(99)); INSERT INTO t (text) VALUES ('{text}'); SELECT @@hostname\""
     );
     let output = members.try_run(&line);
@@ -23,7 +23,7 @@ fn write(balancer: &Node, members: &Node, text: &str) -> bool {
 fn writer(balancer: &Node, client: &Node) -> String {
     let address = &balancer.address;
     let line = format!(
-        "MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --connect-timeout=2 --skip-ssl-verify-server-cert -h {address} -u mail mail -BN -e 'SELECT @@hostname'"
+        "MYSQL_PWD=$(cat /run/rackwright/secrets/database-app) mariadb --no-defaults --connect-timeout=2 -h {address} -u mail mail -BN -e 'SELECT @@hostname'"
     );
     String::from_utf8_lossy(&client.try_run(&line).stdout)
         .trim()

@@ -212,6 +212,7 @@ fn database(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         Some(_) => "replica",
         None => "primary",
     };
+    settings.put("tls", true);
     settings.put("replication_role", role);
     settings.put_some("disaster_copy", site.database.replica.as_deref());
     settings.put_some(

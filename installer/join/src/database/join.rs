@@ -203,7 +203,13 @@ fn follow(context: &Context<'_>, primary: &Peer) -> Result<Outcome, String> {
     }
     let password = secret(system, "database-replication")
         .ok_or("the secret `database-replication` was not delivered")?;
-    sql::run(system, &change_master(&primary.address, &password), 30)?;
+    let plan: Database = settings::of(context.role, context.node)?;
+    let identity = plan.tls.then_some(plan.identity.as_str());
+    sql::run(
+        system,
+        &change_master(&primary.address, &password, identity),
+        30,
+    )?;
     Ok(Outcome::Wait(format!(
         "`{}` to let it replicate",
         primary.name
@@ -211,10 +217,21 @@ fn follow(context: &Context<'_>, primary: &Peer) -> Result<Outcome, String> {
 }
 
 /// Follow from the own position. `MASTER_DEMOTE_TO_SLAVE` counts what this server wrote as a primary (MariaDB 10.10).
-fn change_master(address: &str, password: &str) -> String {
+/// `identity`: folder with authority, certificate and key; the address followed is a machine's own, so it stands in its
+/// certificate.
+fn change_master(address: &str, password: &str, identity: Option<&str>) -> String {
+    let encrypted = identity.map_or_else(String::new, |folder| {
+        let file = |name: &str| sql::literal(&format!("{folder}/{name}"));
+        format!(
+            ", MASTER_SSL=1, MASTER_SSL_CA={}, MASTER_SSL_CERT={}, MASTER_SSL_KEY={}, MASTER_SSL_VERIFY_SERVER_CERT=1",
+            file("ca.pem"),
+            file("node.pem"),
+            file("node.key")
+        )
+    });
     format!(
         "STOP SLAVE;\nCHANGE MASTER TO MASTER_HOST={}, MASTER_PORT=3306, MASTER_USER={}, MASTER_PASSWORD={}, \
-         MASTER_CONNECT_RETRY=5, MASTER_USE_GTID=slave_pos, MASTER_DEMOTE_TO_SLAVE=1;\nSTART SLAVE;\n",
+         MASTER_CONNECT_RETRY=5, MASTER_USE_GTID=slave_pos, MASTER_DEMOTE_TO_SLAVE=1{encrypted};\nSTART SLAVE;\n",
         sql::literal(address),
         sql::literal(REPLICATION),
         sql::literal(password),
@@ -245,4 +262,18 @@ fn disaster(context: &Context<'_>, plan: &Database, own: &str) -> Result<Outcome
         }));
     }
     follow(context, &peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn following_with_and_without_tls() {
+        insta::assert_snapshot!(
+            [None, Some("/run/rackwright/identity/mysql")]
+                .map(|identity| change_master("10.77.30.11", "a'b", identity))
+                .join("\n")
+        );
+    }
 }

@@ -111,7 +111,6 @@ impl Node {
     /// Makes it and switches it on. `edit`: what a small test machine has otherwise.
     pub fn new(folder: &Utf8Path, compiled: &Compiled, mut file: NodeFile) -> Self {
         file.ntp = Vec::new();
-        file.settings.insert("tls".to_owned(), true.into());
         // A third of a gigabyte in place of a server's memory.
         for (key, value) in [("buffer_pool", "48M"), ("gcache", "32M")] {
             if file.settings.contains_key(key) {
@@ -119,13 +118,10 @@ impl Node {
             }
         }
         let folder = folder.join(&file.node);
-        for name in [
-            "state", "mysql", "secrets", "units", "merged", "rendered", "identity",
-        ] {
+        for name in ["state", "mysql", "secrets", "units", "merged", "rendered"] {
             std::fs::create_dir_all(folder.join(name)).unwrap();
         }
         std::fs::write(folder.join("systemctl"), include_str!("systemctl")).unwrap();
-        certificate(&folder, &file);
         for (name, secret) in compiled.secrets(&file.node).iter() {
             std::fs::write(folder.join("secrets").join(name), secret.expose()).unwrap();
         }
@@ -203,7 +199,7 @@ impl Node {
     /// Starts the health endpoint and the join, as its services do.
     pub fn join(&self) {
         self.run(
-            "systemctl start rackwright-health.service; systemctl start rackwright-join.service",
+            "for unit in identity health join; do systemctl start rackwright-$unit.service; done",
         );
     }
 
@@ -271,7 +267,7 @@ impl Node {
 
     /// Another boot: nothing in memory is left. `disks`: they are emptied too, as a new install does.
     pub fn restart(&mut self, disks: bool) {
-        self.run("for unit in rackwright-join rackwright-health mariadb; do systemctl kill $unit.service; done");
+        self.run("for unit in rackwright-join rackwright-identity rackwright-health mariadb; do systemctl kill $unit.service; done");
         let address = self
             .file
             .networks
@@ -356,33 +352,6 @@ fn start(folder: &Utf8Path, name: &str) -> Child {
     process
 }
 
-/// A certificate as a machine of the cluster has it: its name and its addresses, for servers and for clients.
-fn certificate(folder: &Utf8Path, node: &NodeFile) {
-    let name = &node.node;
-    let addresses: Vec<String> = node
-        .networks
-        .iter()
-        .filter_map(|network| network.addresses.first()?.split_once('/'))
-        .map(|(address, _)| format!(",IP:{address}"))
-        .collect();
-    let script = format!(
-        "set -e; cd {folder}/identity
-         ca=../../ca; new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2'
-         [ -e $ca.key ] || openssl req -x509 $new -keyout $ca.key -out $ca.pem -subj /CN=test-ca
-         openssl req -x509 $new -CA $ca.pem -CAkey $ca.key -keyout node.key -out node.pem -subj /CN={name} \
-             -addext 'basicConstraints=critical,CA:FALSE' -addext 'extendedKeyUsage=serverAuth,clientAuth' \
-             -addext 'subjectAltName=DNS:{name}{}'
-         cp $ca.pem ca.pem; chown 101:101 *",
-        addresses.join("")
-    );
-    let output = sh(&script);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 fn units(folder: &Utf8Path) {
     let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     // As Debian's mariadb.service: the position first, then the server.
@@ -405,6 +374,10 @@ fn units(folder: &Utf8Path) {
     put(
         "haproxy.service.condition",
         "/run/rackwright/join/haproxy-allowed\n",
+    );
+    put(
+        "rackwright-identity.service",
+        "exec rackwright-installer enrol\n",
     );
     put(
         "rackwright-health.service",

@@ -21,8 +21,6 @@ install -m 755 "$disk/systemctl" "$root/usr/bin/systemctl"
 cp "$disk"/units/* "$root/run/units/"
 install -d -m 700 "$root/run/rackwright/secrets"
 cp "$disk"/secrets/* "$root/run/rackwright/secrets/"
-install -d "$root/run/rackwright/identity"
-cp -a "$disk/identity" "$root/run/rackwright/identity/mysql"
 install -d -o 101 -g 101 "$root/run/mysqld"
 chown 101:101 "$disk/mysql"
 ln -sf /bin/bash "$root/usr/bin/sh" 2>/dev/null || true
