@@ -19,7 +19,7 @@ use system::{System, delivered};
 use zeroize::Zeroizing;
 
 use crate::arguments::{AuthorityPromote, AuthorityTask};
-use crate::{fence, output, this::This};
+use crate::{fence, metrics, output, this::This};
 
 /// Between two looks at the certificate and two reports to the control servers.
 const LOOK: Duration = Duration::from_secs(60);
@@ -67,6 +67,9 @@ fn report(system: &dyn System, this: &This) -> bool {
         return true;
     };
     let status = appliance::status(system);
+    if let Err(error) = metrics::write(system, &status, enrol::until(system)) {
+        tracing::debug!("{error}");
+    }
     let state = if status.healthy {
         "healthy"
     } else {

@@ -15,6 +15,7 @@ mod install;
 mod inventory;
 mod locate;
 mod mail;
+mod metrics;
 mod output;
 mod plan;
 mod preflight;

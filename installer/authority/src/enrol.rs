@@ -327,6 +327,13 @@ fn copy(system: &dyn System, group: &str) -> Result<(), EnrolError> {
     Ok(())
 }
 
+/// When the certificate that is there ends, in seconds since 1970.
+#[must_use]
+pub fn until(system: &dyn System) -> Option<i64> {
+    let pem = text(system, &own("node.pem")).ok()??;
+    Some(Certificate::parse(&pem).ok()?.until)
+}
+
 /// This machine as its node file says it.
 #[must_use]
 pub fn machine(node: &NodeFile) -> Machine {
