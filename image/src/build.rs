@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::media;
 use crate::progress::{BuildEvent, Progress};
 use crate::recipe::{self, Identity, Lock, Programs, RoleLayers, Shared};
+use crate::sign::Signer;
 use crate::snapshot::{Snapshot, sha256};
 use crate::tools::{self, Tools};
 
@@ -38,6 +39,10 @@ pub struct Options {
     pub refresh: bool,
     /// Text of the node file for the medium.
     pub node_file: Option<String>,
+    /// What the initrds carry.
+    pub carried: initrd::Carried,
+    /// Signs the images.
+    pub signer: Option<std::sync::Arc<Signer>>,
     /// Version of the image.
     pub version: String,
     /// Source tree.
@@ -117,6 +122,13 @@ fn stages(
         version: options.version.clone(),
         source: revision(&options.source, runner),
         node_file: options.node_file.as_deref().map(digest),
+        carried: match &options.carried {
+            initrd::Carried {
+                trust: None,
+                pin: None,
+            } => None,
+            initrd::Carried { trust, pin } => Some(digest(&format!("{trust:?} {pin:?}"))),
+        },
     };
     let work = Work {
         options,
@@ -166,6 +178,7 @@ impl Work<'_> {
         .with_context(|| format!("unknown role `{name}`"))?;
         let place = self.options.out.join(name).join(&self.options.version);
         if Manifest::up_to_date(&place, &keys.image.digest) {
+            self.sign(&place)?;
             self.progress.show(BuildEvent::Cached {
                 title: format!("{name}: image"),
             });
@@ -242,12 +255,21 @@ impl Work<'_> {
             &root.join("root.squashfs"),
             &initrd.join("shared.cpio.zst"),
         )?;
+        self.sign(&place)?;
         stage.finish(true);
         self.progress.show(BuildEvent::Built {
             role: name.to_owned(),
             path: place.to_string(),
         });
         Ok(place)
+    }
+
+    /// Signs an image, if there is a key; once more if it was there already, as it may have been another key's.
+    fn sign(&self, place: &Utf8Path) -> Result<()> {
+        if let Some(signer) = &self.options.signer {
+            signer.sign_image(place)?;
+        }
+        Ok(())
     }
 
     fn layer(
@@ -301,7 +323,16 @@ impl Work<'_> {
         let mut bytes = fs_err::read(shared_initrd)?;
         // The kernel looks for the next archive at a multiple of four (Documentation/driver-api/early-userspace).
         bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes.extend(initrd::second_part(&root_file, None, self.lock.epoch)?);
+        bytes.extend(initrd::second_part(
+            &root_file,
+            &self.options.carried,
+            &|bytes| {
+                let signer = self.options.signer.as_ref();
+                let signer = signer.context("an image that trusts a key must be signed")?;
+                signer.sign(bytes, &format!("root of {name} {version}"))
+            },
+            self.lock.epoch,
+        )?);
         fs_err::write(at("initrd.zst"), bytes)?;
         let iso = at(&format!("rackwright-{name}.iso"));
         media::make(

@@ -291,6 +291,8 @@ pub struct Identity {
     pub source: Option<String>,
     /// sha256 of the node file on the medium, if there is one.
     pub node_file: Option<String>,
+    /// sha256 of what the initrd carries of its owner: trusted key, pin of the authority; absent: nothing.
+    pub carried: Option<String>,
 }
 
 impl RoleLayers {
@@ -344,7 +346,7 @@ impl RoleLayers {
                 crate::media::MENU,
                 &root.digest,
                 &shared.initrd.digest,
-                &identity.node_file,
+                (&identity.node_file, &identity.carried),
             ),
         );
         Some(RoleLayers {

@@ -70,6 +70,7 @@ fn world() -> World {
             version: "0.1.0".to_owned(),
             source: None,
             node_file: None,
+            carried: None,
         },
     }
 }
@@ -190,6 +191,10 @@ fn keys_change_exactly_when_their_inputs_do() {
     assert_eq!(
         changed(|world| set_digest(world, "base", "bash")),
         "base initrd control.role control.root control.image storage.role storage.root storage.image"
+    );
+    assert_eq!(
+        changed(|world| world.identity.carried = Some("k".to_owned())),
+        "control.image storage.image"
     );
     // A node file touches the medium only.
     assert_eq!(

@@ -20,6 +20,7 @@ const NEEDED: [(&str, &str); 14] = [
     ("setpriv", "util-linux"),
     ("newuidmap", "uidmap"),
     ("ipmi_sim", "openipmi"),
+    ("minisign", "minisign"),
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
 ];

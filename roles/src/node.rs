@@ -20,6 +20,9 @@ pub struct NodeFile {
     /// DNS domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
+    /// Which machine this is for: what a stick with many node files picks it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// Right to install without anyone at the keyboard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permit: Option<Permit>,
@@ -75,6 +78,17 @@ pub struct Authority {
     /// Addresses of the control servers, the first one first; empty in a cluster without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<String>,
+}
+
+/// Which machine a node file is for, beside the MAC addresses of its ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Serial number of the board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// MAC address of the BMC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bmc_mac: Option<String>,
 }
 
 /// A one-shot right to install, spent with the first write.

@@ -24,6 +24,13 @@ pub(crate) const NODE: &[Field] = &[
     required("role", Shape::Text),
     optional("domain", Shape::Text),
     optional(
+        "machine",
+        Shape::Table(&[
+            optional("serial", Shape::Text),
+            optional("bmc_mac", Shape::Text),
+        ]),
+    ),
+    optional(
         "permit",
         Shape::Table(&[
             required("id", Shape::Text),

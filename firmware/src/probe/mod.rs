@@ -31,6 +31,11 @@ mod usage;
 
 pub use board::{SECURE_BOOT, TABLES};
 pub use enclosure::locate_files;
+
+/// MAC address of the first LAN channel of the BMC, if it answers.
+pub fn bmc_mac(transport: &mut dyn IpmiTransport) -> Option<String> {
+    bmc_lan::read(transport, &crate::inventory::Bmc::default())?.mac
+}
 pub(crate) use tree::clean;
 pub use tree::{Trace, Tree};
 

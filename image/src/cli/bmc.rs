@@ -19,7 +19,7 @@ use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use serde_json::json;
 
 /// Account, where neither the command line nor the site file names one.
-const USER: &str = "rackwright";
+pub const USER: &str = "rackwright";
 /// Time for the power to be what was asked for.
 const POWER_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -236,7 +236,7 @@ fn password(file: Option<&Utf8Path>, place: &Place) -> Result<Password> {
     Ok(Password::parse(&text)?)
 }
 
-fn from_file(path: &Utf8Path) -> Result<String> {
+pub fn from_file(path: &Utf8Path) -> Result<String> {
     let mode = fs_err::metadata(path)?.mode() & 0o777;
     if mode & 0o077 != 0 {
         bail!(

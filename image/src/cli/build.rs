@@ -8,8 +8,12 @@ use system::Live;
 
 use crate::binaries::{self, Binaries};
 use crate::build::{Options, build, check_host};
+use crate::initrd::Carried;
 use crate::namespace::{self, Place};
 use crate::progress::{Mode, Progress};
+use crate::sign::{self, Signer};
+
+use super::compile;
 
 #[derive(Debug, Args)]
 pub struct Build {
@@ -44,6 +48,19 @@ pub struct Build {
     /// Node file to put on the medium's RACKWRIGHT partition
     #[arg(long, value_name = "FILE")]
     node: Option<Utf8PathBuf>,
+    /// Sign the images with this secret key
+    #[arg(long, value_name = "KEY")]
+    sign: Option<Utf8PathBuf>,
+    /// Public key that the images trust: they boot no root that it did not
+    /// sign
+    #[arg(long, value_name = "PUB", requires = "sign")]
+    trust: Option<Utf8PathBuf>,
+    /// Site file: the images carry the pin of its authority
+    #[arg(long, value_name = "FILE")]
+    site: Option<Utf8PathBuf>,
+    /// Seed file [default: the site file's name with .seed]
+    #[arg(long, value_name = "FILE", requires = "site")]
+    seed: Option<Utf8PathBuf>,
     /// Version of the images
     #[arg(long, value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
     image_version: String,
@@ -108,11 +125,32 @@ pub fn run(arguments: Build) -> Result<u8> {
         Some(path) => Some(node_text(path, Some(&set), &wanted)?),
         None => None,
     };
+    let pin = match &arguments.site {
+        Some(site) => Some(pin(site, arguments.seed.as_ref())?),
+        None => None,
+    };
     check_host()?;
     if let Place::Outside(code) = namespace::enter()? {
         return Ok(code);
     }
+    let signer = arguments.sign.as_deref().map(Signer::read).transpose()?;
+    let trust = arguments
+        .trust
+        .as_deref()
+        .map(sign::public_key)
+        .transpose()?;
+    if let (Some(signer), Some((key, _))) = (&signer, &trust) {
+        let signature = signer.sign(b"rackwright", "trial")?;
+        sign::check(key, b"rackwright", &signature).context(
+            "the images would boot nothing: `--trust` is not the public half of the key of `--sign`",
+        )?;
+    }
     let options = Options {
+        carried: Carried {
+            trust: trust.map(|(_, text)| text),
+            pin,
+        },
+        signer: signer.map(std::sync::Arc::new),
         roles: wanted,
         role_data,
         out: camino::absolute_utf8(&arguments.out)?,
@@ -135,6 +173,14 @@ pub fn run(arguments: Build) -> Result<u8> {
     let progress = Progress::new(Mode::choose(arguments.json));
     build(&options, &set, &Live, &progress)?;
     Ok(0)
+}
+
+/// Pin of the authority of a site: it comes from the seed alone.
+fn pin(site: &Utf8Path, seed: Option<&Utf8PathBuf>) -> Result<String> {
+    let seed = compile::need_seed(site, seed)?;
+    let authority = identity::Authority::new(seed.authority().expose())
+        .context("the seed gives no authority")?;
+    Ok(authority.pin())
 }
 
 /// The text of a node file that the installer would take, for one of the roles that are built.

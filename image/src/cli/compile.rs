@@ -93,7 +93,7 @@ pub fn run(arguments: &Compile) -> Result<u8> {
 
 /// Every node file is read back as the server would read it, before any is written. Entries of other machines under `hosts`
 /// are the same in all of them: they are looked at once.
-fn check(compiled: &Compiled, roles: &roles::RoleSet) -> Result<()> {
+pub fn check(compiled: &Compiled, roles: &roles::RoleSet) -> Result<()> {
     let whole = compiled
         .names()
         .next()
@@ -144,6 +144,16 @@ pub fn read_seed(file: &Utf8Path) -> Result<Option<Seed>> {
     Ok(Some(
         Seed::parse(&text).with_context(|| format!("`{file}`"))?,
     ))
+}
+
+/// The seed, which must be there.
+pub fn need_seed(site: &Utf8Path, named: Option<&Utf8PathBuf>) -> Result<Seed> {
+    let file = seed_file(site, named);
+    read_seed(&file)?.with_context(|| {
+        format!(
+            "there is no seed file `{file}`\nhint: `rackwright compile` makes it, or `--seed FILE`"
+        )
+    })
 }
 
 fn make_seed(file: &Utf8Path) -> Result<Seed> {

@@ -7,7 +7,10 @@ mod cluster;
 mod compile;
 mod derived;
 mod draw;
+mod flash;
 mod payload;
+mod provision;
+mod sign;
 mod site;
 mod tui;
 mod unlock;
@@ -46,14 +49,26 @@ enum Command {
     Schema(site::Schema),
     /// Build the images of roles
     Build(Box<build::Build>),
+    /// Write a stick for one machine or for a whole rack
+    Flash(Box<flash::Flash>),
+    /// Look at sticks and ISOs
+    Media(flash::Media),
     /// Show what an image is made of
     Inspect(Inspect),
+    /// Make a key that signs images
+    Keygen(sign::Keygen),
+    /// Sign an image
+    Sign(sign::Sign),
+    /// Check an image and its signature
+    Verify(sign::Verify),
     /// Write what a network boot needs beside kernel and initrd
     Pxe(Pxe),
     /// Show the server that a capture was taken of
     Inventory(Inventory),
     /// Switch, watch and look into a server through its management controller
     Bmc(Box<bmc::Bmc>),
+    /// Install machines from afar: boot from the network, switch on, follow
+    Provision(provision::Provision),
     /// Make the node files of a site file, and the secrets, sealed
     Compile(Box<compile::Compile>),
     /// Show the code that opens the sealed secrets of a machine
@@ -190,10 +205,16 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Explain(arguments) => site::explain(&arguments),
         Command::Schema(arguments) => site::schema(&arguments),
         Command::Build(arguments) => build::run(*arguments),
+        Command::Flash(arguments) => flash::run(&arguments),
+        Command::Media(arguments) => flash::media(&arguments),
+        Command::Keygen(arguments) => sign::keygen(&arguments),
+        Command::Sign(arguments) => sign::sign(&arguments),
+        Command::Verify(arguments) => sign::verify(&arguments),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Pxe(arguments) => pxe(&arguments),
         Command::Inventory(arguments) => inventory(&arguments),
         Command::Bmc(arguments) => bmc::run(&arguments),
+        Command::Provision(arguments) => provision::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Unlock(arguments) => unlock::run(&arguments),
         Command::Payload(arguments) => payload::run(&arguments),

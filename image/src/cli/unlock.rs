@@ -39,12 +39,7 @@ pub fn run(arguments: &Unlock) -> Result<u8> {
             names.join(", ")
         );
     }
-    let file = compile::seed_file(&arguments.site, arguments.seed.as_ref());
-    let Some(seed) = compile::read_seed(&file)? else {
-        bail!(
-            "there is no seed file `{file}`\nhint: `rackwright compile` makes it, or `--seed FILE`"
-        );
-    };
+    let seed = compile::need_seed(&arguments.site, arguments.seed.as_ref())?;
     let code = seed.unlock_code(&arguments.node);
     match &arguments.output {
         None => writeln!(std::io::stdout(), "{}", *code.text())?,

@@ -96,13 +96,36 @@ pub fn fill(folder: &Utf8Path, tools: &Tools, parts: &Parts) -> Result<()> {
     Ok(())
 }
 
-/// The second part: small and not compressed, so that it needs no tool to read or replace.
-pub fn second_part(root: &RootFile, node_file: Option<&str>, epoch: u64) -> Result<Vec<u8>> {
+/// What an image carries of its owner; nothing secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Public key of minisign, as its file has it: the first process then boots a signed root only.
+    pub trust: Option<String>,
+    /// Pin of the cluster's authority: `sha256:` and hexadecimal.
+    pub pin: Option<String>,
+}
+
+/// The second part: small and not compressed, so that it needs no tool to read or replace. `sign` makes the signature of
+/// `root.json`, for an image that trusts a key.
+///
+/// # Errors
+/// It cannot be signed.
+pub fn second_part(
+    root: &RootFile,
+    carried: &Carried,
+    sign: &dyn Fn(&[u8]) -> Result<String>,
+    epoch: u64,
+) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
-    archive.file("rackwright/root.json", 0o644, serde_json::to_vec(root)?);
-    if let Some(text) = node_file {
-        archive.file("rackwright/node.toml", 0o600, text);
+    let text = serde_json::to_vec(root)?;
+    if let Some(key) = &carried.trust {
+        archive.file("rackwright/trust.pub", 0o644, key.as_str());
+        archive.file("rackwright/root.json.minisig", 0o644, sign(&text)?);
     }
+    if let Some(pin) = &carried.pin {
+        archive.file("rackwright/pin", 0o644, format!("{pin}\n"));
+    }
+    archive.file("rackwright/root.json", 0o644, text);
     Ok(archive.bytes(epoch))
 }
 

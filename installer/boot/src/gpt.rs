@@ -13,8 +13,22 @@ pub struct Range {
 /// ISO may put the entries elsewhere; then more is needed.
 pub const HEAD: usize = 64 * 1024;
 
+/// Most entries that are looked at: more than any GPT has.
+const ENTRIES: usize = 256;
+
 /// `head`: the first bytes of the device. Sectors are taken as 512 bytes, as hybrid ISOs have them.
 pub fn find(head: &[u8], name: &str) -> Option<Range> {
+    list(head)
+        .into_iter()
+        .find_map(|(found, range)| (found == name).then_some(range))
+}
+
+/// Names and places of all partitions in use; none if this is no GPT.
+pub fn list(head: &[u8]) -> Vec<(String, Range)> {
+    entries(head).unwrap_or_default()
+}
+
+fn entries(head: &[u8]) -> Option<Vec<(String, Range)>> {
     let header = head.get(512..1024)?;
     if header.get(..8)? != b"EFI PART" {
         return None;
@@ -22,24 +36,23 @@ pub fn find(head: &[u8], name: &str) -> Option<Range> {
     let entries = usize::try_from(number(header, 72, 8)?)
         .ok()?
         .checked_mul(512)?;
-    let count = usize::try_from(number(header, 80, 4)?).ok()?.min(256);
+    let count = usize::try_from(number(header, 80, 4)?).ok()?.min(ENTRIES);
     let length = usize::try_from(number(header, 84, 4)?).ok()?;
     if length < 128 {
         return None;
     }
-    (0..count).find_map(|index| {
+    let entry = |index: usize| {
         let start = entries.checked_add(index.checked_mul(length)?)?;
         let entry = head.get(start..start.checked_add(128)?)?;
-        if partition_name(entry.get(56..128)?) != name {
-            return None;
-        }
         let first = number(entry, 32, 8)?;
         let last = number(entry, 40, 8)?;
-        Some(Range {
+        let range = Range {
             start: first.checked_mul(512)?,
             size: last.checked_sub(first)?.checked_add(1)?.checked_mul(512)?,
-        })
-    })
+        };
+        (first != 0).then_some((partition_name(entry.get(56..128)?), range))
+    };
+    Some((0..count).filter_map(entry).collect())
 }
 
 fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {

@@ -22,6 +22,7 @@ mod ram_disk;
 mod running;
 mod start;
 mod switch;
+pub mod trust;
 mod write_protect;
 
 /// Entry of the program. Does not return when it is PID 1.

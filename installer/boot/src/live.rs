@@ -35,8 +35,8 @@ pub struct LiveRoot {
     pub warnings: Vec<String>,
 }
 
-/// Waits for the root image.
-pub fn find(modules: &mut Modules, image: &RootImage) -> Result<LiveRoot> {
+/// Waits for the root image. `trusts`: the image trusts a key, so no root is taken without its sum.
+pub fn find(modules: &mut Modules, image: &RootImage, trusts: bool) -> Result<LiveRoot> {
     if Path::new(IN_INITRAMFS).exists() {
         return from_initramfs(modules, image);
     }
@@ -46,7 +46,7 @@ pub fn find(modules: &mut Modules, image: &RootImage) -> Result<LiveRoot> {
     loop {
         modules.load_for_hardware();
         let blocks = block::list(Path::new("/sys"));
-        if let Some(found) = from_partition(&blocks, image)? {
+        if let Some(found) = from_partition(&blocks, image, trusts)? {
             return Ok(found);
         }
         for cd in blocks
@@ -82,11 +82,12 @@ pub fn find(modules: &mut Modules, image: &RootImage) -> Result<LiveRoot> {
 }
 
 /// The one partition that can be it; of several the one with the right sum (two sticks of different builds).
-fn from_partition(blocks: &[Block], image: &RootImage) -> Result<Option<LiveRoot>> {
+fn from_partition(blocks: &[Block], image: &RootImage, trusts: bool) -> Result<Option<LiveRoot>> {
     let candidates = candidates(blocks, image);
     let chosen = match candidates.as_slice() {
         [] => return Ok(None),
-        [one] => *one,
+        // A damaged stick shows itself when it is read; an image that trusts a key boots no changed one either.
+        [one] if !trusts => *one,
         several => several
             .iter()
             .find(|block| has_sum(block, image))

@@ -15,7 +15,7 @@ use crate::{
     facts::{self, BootFacts, RootImage},
     live,
     modules::Modules,
-    mounts, running, switch,
+    mounts, running, switch, trust,
 };
 
 /// What init itself asks the kernel for; what is built in or missing is skipped.
@@ -32,6 +32,9 @@ const FILE_SYSTEMS: [&str; 7] = [
 const MODULES_TO_LOAD: &str = "/rackwright/modules-load";
 const EMBEDDED: &str = "/rackwright/node.toml";
 const NODE_FILE: &str = "/run/rackwright/embedded-node.toml";
+/// Pin of the cluster's authority.
+const PIN: &str = "/rackwright/pin";
+const PIN_LEFT: &str = "/run/rackwright/pin";
 const BOOT_FACTS: &str = "/run/rackwright/boot.json";
 
 /// Boots. Comes back only with an error.
@@ -43,6 +46,7 @@ pub fn start() -> Result<Infallible> {
     console::set_verbose(line.debug);
     let text = fs::read_to_string("/rackwright/root.json")
         .context("cannot read `/rackwright/root.json` in the initrd")?;
+    let trusts = trust::check(Path::new("/rackwright"), &text)?;
     let image = facts::parse_root(&text)?;
     console::say(&format!("role {}, version {}", image.role, image.version));
 
@@ -50,7 +54,7 @@ pub fn start() -> Result<Infallible> {
     load_first(&mut modules);
     let facts = match line.mode {
         Mode::Install | Mode::Rescue => {
-            let found = live::find(&mut modules, &image)?;
+            let found = live::find(&mut modules, &image, trusts)?;
             mounts::root(&found.device)?;
             mounts::layers()?;
             mounts::overlay("var")?;
@@ -116,6 +120,9 @@ fn leave_facts(mut facts: BootFacts) -> Result<()> {
             .and_then(|_| fs::set_permissions(NODE_FILE, fs::Permissions::from_mode(0o600)))
             .with_context(|| format!("cannot copy `{EMBEDDED}` to `{NODE_FILE}`"))?;
         facts.node_file = Some(NODE_FILE.to_owned());
+    }
+    if Path::new(PIN).exists() {
+        fs::copy(PIN, PIN_LEFT).with_context(|| format!("cannot copy `{PIN}` to `{PIN_LEFT}`"))?;
     }
     check_kernel(&facts.root, &mut facts.warnings);
     for warning in &facts.warnings {

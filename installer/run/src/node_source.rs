@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use roles::{NodeFile, RoleSet, diagnostic::Diagnostics};
 use system::{DownloadError, Mounted, System, SystemError};
 
 mod candidates;
+pub mod rack;
 pub mod stick;
 
 use candidates::Candidate;
@@ -58,6 +59,9 @@ pub enum NodeSourceError {
     /// A place could not be read.
     #[error(transparent)]
     System(#[from] SystemError),
+    /// A stick with many node files, of which not exactly one is for this machine.
+    #[error(transparent)]
+    NotOne(#[from] rack::NotOne),
     /// The file is wrong.
     #[error("{0}")]
     Invalid(Diagnostics),
@@ -171,25 +175,68 @@ pub fn beside(system: &dyn System, file: &str) -> Result<Option<Beside>, SystemE
     unreadable.map_or(Ok(None), Err)
 }
 
-/// The `node.toml` of every removable medium that has one.
+/// What every removable medium has for this machine: its `node.toml`, else the one of its `nodes/` that fits.
 fn on_media(system: &dyn System) -> Result<Vec<NodeText>, NodeSourceError> {
     let mut found = Vec::new();
     let mut unreadable = None;
+    let mut refused = None;
     for candidate in candidates::list(system) {
-        match read_medium(system, &candidate, "node.toml") {
-            Ok(Some(bytes)) => found.push(text(candidate.file_name(), bytes)?),
-            Ok(None) => {}
-            Err(error) => {
+        let looked = match read_medium(system, &candidate, "node.toml") {
+            Ok(Some(bytes)) => text(candidate.file_name(), bytes).map(Some),
+            Ok(None) => of_rack(system, &candidate),
+            Err(error) => Err(error.into()),
+        };
+        match looked {
+            Ok(node) => found.extend(node),
+            Err(NodeSourceError::System(error)) => {
                 tracing::warn!(%error, device = %candidate.device, "a medium named RACKWRIGHT cannot be read");
                 unreadable.get_or_insert(error);
             }
+            Err(NodeSourceError::NotOne(error)) => refused = refused.or(Some(error)),
+            Err(error) => return Err(error),
         }
     }
     // One good medium is enough; none at all must not be reported as if there had been no medium.
-    match unreadable {
-        Some(error) if found.is_empty() => Err(error.into()),
+    match (refused, unreadable) {
+        (Some(error), _) if found.is_empty() => Err(error.into()),
+        (_, Some(error)) if found.is_empty() => Err(error.into()),
         _ => Ok(found),
     }
+}
+
+/// Folder of a stick for the rack.
+const RACK: &str = "nodes";
+
+/// The node file of a stick for the rack that is for this machine; none if it is no such stick.
+fn of_rack(
+    system: &dyn System,
+    candidate: &Candidate,
+) -> Result<Option<NodeText>, NodeSourceError> {
+    let mut texts = on_medium(system, candidate, |folder| {
+        let folder = folder.join(RACK);
+        let mut names = match system.list(&folder) {
+            Ok(names) => names,
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        names.retain(|name| name.ends_with(".toml") && !name.starts_with('.'));
+        names.sort();
+        let read = |name: &String| Ok((format!("{RACK}/{name}"), system.read(&folder.join(name))?));
+        names
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>, SystemError>>()
+    })?;
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let wanted: Vec<rack::Wanted> = texts
+        .iter()
+        .map(|(name, bytes)| rack::wanted(name, &String::from_utf8_lossy(bytes)))
+        .collect();
+    let index = rack::choose(&candidate.device, &wanted, &rack::facts(system))?;
+    let (name, bytes) = texts.swap_remove(index);
+    text(format!("{}:{name}", candidate.device), bytes).map(Some)
 }
 
 fn read_medium(
@@ -197,6 +244,21 @@ fn read_medium(
     candidate: &Candidate,
     file: &str,
 ) -> Result<Option<Vec<u8>>, SystemError> {
+    on_medium(system, candidate, |folder| {
+        match system.read(&folder.join(file)) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// Looks into a medium while it is mounted.
+fn on_medium<T>(
+    system: &dyn System,
+    candidate: &Candidate,
+    look: impl FnOnce(&Utf8Path) -> Result<T, SystemError>,
+) -> Result<T, SystemError> {
     let mounted = Mounted::new(
         system,
         Utf8Path::new(&candidate.device),
@@ -205,14 +267,9 @@ fn read_medium(
         true,
         "",
     )?;
-    let file: Utf8PathBuf = mounted.path().join(file);
-    let content = match system.read(&file) {
-        Ok(content) => Some(content),
-        Err(error) if error.is_not_found() => None,
-        Err(error) => return Err(error),
-    };
+    let seen = look(mounted.path())?;
     mounted.release()?;
-    Ok(content)
+    Ok(seen)
 }
 
 /// One file, or several that say the same.
@@ -276,6 +333,35 @@ mod tests {
             node("http://depot/n.toml", "from the network")
         );
         assert_eq!(find_offline(&system).unwrap(), None);
+    }
+
+    #[test]
+    fn one_stick_for_the_rack() {
+        let system = Simulated::new();
+        let one = b"node = 'db1'\n[machine]\nserial = 'ZM1'\n";
+        let other = b"node = 'db2'\n[machine]\nserial = 'ZM2'\n";
+        let files: [(&str, &[u8]); 2] = [("/nodes/db1.toml", one), ("/nodes/db2.toml", other)];
+        system.add_medium("sda", "RACKWRIGHT", &files);
+        let refused = find(&system, &mut |_| {}).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("none of the 2 node files on `/dev/sda` is for this machine\n"),
+            "{refused}"
+        );
+        system.put_file("/sys/class/dmi/id/board_serial", b"ZM2\n");
+        let found = find(&system, &mut |_| {}).unwrap();
+        assert_eq!(
+            found,
+            node(
+                "/dev/sda:nodes/db2.toml",
+                "node = 'db2'\n[machine]\nserial = 'ZM2'\n"
+            )
+        );
+        // A `node.toml` is for the machine it is put into.
+        system.put_file_on("sda", "/node.toml", b"by hand");
+        assert_eq!(
+            find(&system, &mut |_| {}).unwrap().name,
+            "/dev/sda:node.toml"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     NodeFile, RoleSet,
-    node::{Permit, Storage},
+    node::{Machine, Permit, Storage},
     site::{
         Site,
         model::{BmcMode, SiteNode},
@@ -114,6 +114,12 @@ impl Compiled {
     /// Names of the machines, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.nodes.keys().map(String::as_str)
+    }
+
+    /// Role of a machine.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<&str> {
+        self.nodes.get(name).map(|node| node.role.as_str())
     }
 
     /// The node file of a machine, whole.
@@ -307,6 +313,7 @@ fn node_file(context: &Context<'_>, node: &SiteNode, permit: Option<&str>) -> No
         node: node.name.clone(),
         role: node.role.clone(),
         domain: Some(site.domain.clone()),
+        machine: machine(node),
         permit: permit.map(|id| Permit {
             id: format!("{id}-{}", node.name),
             board_serial: node.serial.clone(),
@@ -328,6 +335,15 @@ fn node_file(context: &Context<'_>, node: &SiteNode, permit: Option<&str>) -> No
         ntp,
         settings: settings::of(context, node),
     }
+}
+
+/// What the site file says of the machine's board and BMC.
+fn machine(node: &SiteNode) -> Option<Machine> {
+    let machine = Machine {
+        serial: node.serial.clone(),
+        bmc_mac: node.bmc.as_ref().and_then(|bmc| bmc.mac.clone()),
+    };
+    (machine != Machine::default()).then_some(machine)
 }
 
 fn bmc(site: &Site, node: &SiteNode) -> Option<BmcSettings> {

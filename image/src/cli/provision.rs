@@ -1,0 +1,243 @@
+//! `rackwright provision`: machines from switched off to healthy, over their BMCs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use camino::Utf8PathBuf;
+use clap::Args;
+use firmware::bmc::Password;
+use indicatif::{MultiProgress, ProgressBar};
+use roles::Site;
+
+use super::{bmc, compile, derived};
+use crate::progress::Mode;
+use crate::provision::engine::{self, Event, Machine, Options, State};
+use crate::provision::record::Records;
+
+#[derive(Debug, Args)]
+pub struct Provision {
+    /// Site file
+    site: Utf8PathBuf,
+    /// Only this machine; may be repeated [default: all with a BMC]
+    #[arg(long, value_name = "NODE")]
+    node: Vec<String>,
+    /// Machines at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+    jobs: usize,
+    /// Folder that remembers how far each machine came
+    #[arg(long, value_name = "DIR", default_value = "provision")]
+    state: Utf8PathBuf,
+    /// Boot by BIOS instead of UEFI
+    #[arg(long)]
+    legacy: bool,
+    /// Cut the power of machines that run, without asking
+    #[arg(long)]
+    power_cycle: bool,
+    /// Account of the BMCs [default: the site file's, else rackwright]
+    #[arg(long)]
+    user: Option<String>,
+    /// File with the password of the BMCs, mode 0600 [default: the one that
+    /// the seed gives each machine]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<Utf8PathBuf>,
+    /// Seed file [default: the site file's name with .seed]
+    #[arg(long, value_name = "FILE")]
+    seed: Option<Utf8PathBuf>,
+    /// Role data [default: the source tree's]
+    #[arg(long = "roles", value_name = "DIR", id = "role-data")]
+    role_data: Option<Utf8PathBuf>,
+    /// Events as JSON lines on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &Provision) -> Result<u8> {
+    let roles = derived::roles(arguments.role_data.as_ref())?;
+    let site = derived::site(&arguments.site, &roles)?;
+    let machines = machines(arguments, &site)?;
+    let records = Records::open(&arguments.state)?;
+    let screen = Screen::new(Mode::choose(arguments.json));
+    let last = engine::run(
+        &machines,
+        &records,
+        &Options {
+            uefi: !arguments.legacy,
+            jobs: arguments.jobs,
+            pause: Duration::from_secs(2),
+            patience: Duration::from_secs(2 * 3600),
+            // The depot is joined here.
+            follow: None,
+            may_cut: &|running| may_cut(running, arguments.power_cycle),
+            tell: &|event| screen.show(&event),
+        },
+    )?;
+    screen.end();
+    let well = |event: &&Event| {
+        matches!(
+            event.state,
+            State::Started | State::Installed | State::Healthy
+        )
+    };
+    let good = last.iter().filter(well).count();
+    writeln!(
+        std::io::stderr(),
+        "{good} of {} machines are on their way",
+        last.len()
+    )?;
+    Ok(u8::from(good < last.len()))
+}
+
+fn machines(arguments: &Provision, site: &Site) -> Result<Vec<Machine>> {
+    let known: Vec<&str> = site.nodes.iter().map(|node| node.name.as_str()).collect();
+    for name in &arguments.node {
+        if !known.contains(&name.as_str()) {
+            bail!(
+                "`{}` has no machine `{name}`\nhint: it has {}",
+                arguments.site,
+                known.join(", ")
+            );
+        }
+    }
+    let shared = arguments
+        .password_file
+        .as_deref()
+        .map(bmc::from_file)
+        .transpose()?;
+    let seed = match &shared {
+        Some(_) => None,
+        None => Some(compile::need_seed(
+            &arguments.site,
+            arguments.seed.as_ref(),
+        )?),
+    };
+    let mut machines = Vec::new();
+    for node in &site.nodes {
+        let asked = arguments.node.contains(&node.name);
+        if !asked && !arguments.node.is_empty() {
+            continue;
+        }
+        let Some(bmc) = &node.bmc else {
+            if asked {
+                bail!(
+                    "`{}` has no `bmc` in `{}`: nobody can switch it from here",
+                    node.name,
+                    arguments.site
+                );
+            }
+            continue;
+        };
+        let password = match (&shared, &seed) {
+            (Some(text), _) => Password::parse(text)?,
+            (None, Some(seed)) => Password::parse(seed.bmc_password(&node.name).expose())?,
+            (None, None) => bail!("no password for `{}`", node.name),
+        };
+        let user = arguments.user.as_ref().or(bmc.user.as_ref());
+        machines.push(Machine {
+            node: node.name.clone(),
+            bmc: bmc.address.clone(),
+            user: user.map_or(bmc::USER, String::as_str).to_owned(),
+            password,
+        });
+    }
+    if machines.is_empty() {
+        bail!("no machine of `{}` has a `bmc`", arguments.site);
+    }
+    Ok(machines)
+}
+
+/// Asks once for all of them; without a terminal none may.
+fn may_cut(running: &[String], always: bool) -> Result<BTreeSet<String>> {
+    let all = || running.iter().cloned().collect();
+    let mut terminal = std::io::stderr();
+    if always {
+        return Ok(all());
+    }
+    if !terminal.is_terminal() || !std::io::stdin().is_terminal() {
+        return Ok(BTreeSet::new());
+    }
+    write!(
+        terminal,
+        "these machines run, and lose their power now: {}\ntype `cut` to go on, anything else leaves them alone: ",
+        running.join(", ")
+    )?;
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("cannot read the answer")?;
+    Ok(if line.trim() == "cut" {
+        all()
+    } else {
+        BTreeSet::new()
+    })
+}
+
+/// Bars, lines or JSON: a fold over the events.
+struct Screen {
+    mode: Mode,
+    all: MultiProgress,
+    bars: Mutex<BTreeMap<String, ProgressBar>>,
+}
+
+impl Screen {
+    fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            all: MultiProgress::new(),
+            bars: Mutex::default(),
+        }
+    }
+
+    fn show(&self, event: &Event) {
+        let line = line(event);
+        match self.mode {
+            // A reader that went away is no reason to stop.
+            Mode::Json => {
+                let text = serde_json::to_string(event).unwrap_or_default();
+                let _ = writeln!(std::io::stdout(), "{text}");
+            }
+            Mode::Lines => {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+            Mode::Bars => {
+                let Ok(mut bars) = self.bars.lock() else {
+                    return;
+                };
+                let bar = bars.entry(event.node.clone()).or_insert_with(|| {
+                    let bar = self.all.add(ProgressBar::new_spinner());
+                    bar.enable_steady_tick(Duration::from_millis(120));
+                    bar
+                });
+                bar.set_message(line.clone());
+                if matches!(event.state, State::Healthy | State::Failed | State::Refused) {
+                    bar.abandon_with_message(line);
+                }
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Ok(bars) = self.bars.lock() {
+            bars.values()
+                .filter(|bar| !bar.is_finished())
+                .for_each(ProgressBar::abandon);
+        }
+    }
+}
+
+fn line(event: &Event) -> String {
+    let percent = event
+        .percent
+        .map(|percent| format!("{percent} % "))
+        .unwrap_or_default();
+    let line = format!(
+        "{:<12} {:<10} {percent}{}",
+        event.node,
+        event.state.word(),
+        event.message
+    );
+    line.trim_end().to_owned()
+}
