@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 
 /// A program (or file) and the Debian package that has it.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 15] = [
     ("mmdebstrap", "mmdebstrap"),
     ("unshare", "util-linux"),
     ("sfdisk", "fdisk"),
