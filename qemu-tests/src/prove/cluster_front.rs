@@ -115,6 +115,12 @@ fn mail_server(
     let server = install("production", image, number, plugs, |file| {
         // Nobody has it: the real mail waits, and its ports are free.
         put(file, "mail_source", "10.77.40.9:/");
+        put(file, "mail_mount", "/var/srv/mail");
+        put(
+            file,
+            "mount_options",
+            "vers=4.2,proto=tcp,hard,timeo=600,noatime",
+        );
         match delivery {
             Delivery::Direct => put(file, "loopback_addresses", vec![Value::from(VIP)]),
             Delivery::Nat => {

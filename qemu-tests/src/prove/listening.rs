@@ -6,17 +6,45 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use roles::role::Port;
 
-use crate::images::workspace;
+use super::machines::{Test, UEFI_USB};
+use crate::images::{Image, workspace};
+use crate::machine::Boot;
 use crate::scenario::Site;
 
 /// Ports from here on belong to connections that the machine itself begins (`ip_local_port_range`).
 const EPHEMERAL: u16 = 32768;
 
+pub(super) fn tests() -> Vec<Test> {
+    let test = |name, role| Test {
+        name,
+        role,
+        run: installed,
+    };
+    vec![
+        test("listens::control", "control"),
+        test("listens::production", "production"),
+        test("listens::standalone", "standalone"),
+        test("listens::database", "database"),
+        test("listens::galera", "galera"),
+        test("listens::lb", "lb"),
+        test("listens::storage", "storage"),
+        test("listens::backup", "backup"),
+    ]
+}
+
+fn installed(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut site = Site::new(test.role, image, UEFI_USB, |machine| machine, |_| {})?;
+    site.install(&mut |_| {})?;
+    let (mut running, _status) = site.start(&Boot::default(), &mut |_| {})?;
+    let planned = is_as_planned(&site);
+    site.explain(planned, &mut running)
+}
+
 /// Everything that listens at another address than the loopback is in the role's port list, or in that of all roles.
 ///
 /// # Errors
 /// With the lines of `ss` that are not.
-pub(super) fn is_as_planned(site: &Site) -> anyhow::Result<()> {
+fn is_as_planned(site: &Site) -> anyhow::Result<()> {
     let roles = roles::folder::read(&workspace().join("roles"))?;
     let role = &roles.roles.get(&site.role).context("no such role")?.role;
     let planned: Vec<&Port> = role.ports.iter().chain(&roles.common.ports).collect();
