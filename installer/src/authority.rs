@@ -32,11 +32,15 @@ const AGAIN: Duration = Duration::from_secs(15);
 /// The node file cannot be read.
 pub fn enrol(system: &dyn System) -> anyhow::Result<u8> {
     let this = This::read(system)?;
-    let (node, groups) = (&this.node, &this.role()?.services.certificates);
+    let node = &this.node;
+    let groups: Vec<String> = [&this.roles.common.services, &this.role()?.services]
+        .iter()
+        .flat_map(|services| services.certificates.clone())
+        .collect();
     let mut said = String::new();
     loop {
         let seconds = i64::try_from(now()).unwrap_or(i64::MAX);
-        let (line, pause) = match enrol::enrol(system, node, groups, &Wire, seconds) {
+        let (line, pause) = match enrol::enrol(system, node, &groups, &Wire, seconds) {
             Ok(Enrolled::None) => {
                 output::note("the node file names no authority: this machine has no certificate");
                 return Ok(0);

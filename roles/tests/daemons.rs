@@ -41,7 +41,7 @@ struct Check {
     complaints: &'static [&'static str],
 }
 
-const CHECKS: [Check; 18] = [
+const CHECKS: [Check; 21] = [
     Check {
         file: "/etc/nftables.conf",
         command: &["nft", "-c", "-f", "/etc/nftables.conf"],
@@ -151,6 +151,35 @@ const CHECKS: [Check; 18] = [
         complaints: &["bad "],
     },
     Check {
+        file: "/etc/prometheus/prometheus.yml",
+        command: &[
+            "promtool",
+            "check",
+            "config",
+            "/etc/prometheus/prometheus.yml",
+        ],
+        complaints: &["FAILED"],
+    },
+    Check {
+        // Reads its configuration before it does anything; there is no certificate here, so it ends then.
+        file: "/etc/systemd/journal-remote.conf.d/rackwright.conf",
+        command: &[
+            "sh",
+            "-c",
+            "SYSTEMD_LOG_TARGET=console timeout 2 /usr/lib/systemd/systemd-journal-remote --listen-https=127.0.0.1:1 --output=/tmp; true",
+        ],
+        complaints: &["rackwright.conf"],
+    },
+    Check {
+        file: "/etc/systemd/journal-upload.conf.d/rackwright.conf",
+        command: &[
+            "sh",
+            "-c",
+            "SYSTEMD_LOG_TARGET=console timeout 2 /usr/lib/systemd/systemd-journal-upload; true",
+        ],
+        complaints: &["rackwright.conf", "Required --url"],
+    },
+    Check {
         file: "/etc/udev/rules.d/70-rackwright-ports.rules",
         command: &[
             "udevadm",
@@ -204,6 +233,10 @@ fn node(role: &str) -> String {
     assert!(wiring.contains(&format!("\nrole = \"{role}\"\n")));
     wiring
         + r#"
+[authority]
+pin = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+servers = ["10.77.10.5", "10.77.10.6"]
+
 [settings]
 rdma = true
 arc_max = 1073741824
@@ -402,6 +435,24 @@ fn what_is_wrong_is_refused() {
             "/etc/dovecot/dovecot.conf",
             "mail_fsync",
             "mail_fsynk",
+        ),
+        (
+            "control",
+            "/etc/prometheus/prometheus.yml",
+            "static_configs",
+            "static_config",
+        ),
+        (
+            "control",
+            "/etc/systemd/journal-remote.conf.d/rackwright.conf",
+            "SplitMode=host",
+            "SplitMode=hosts",
+        ),
+        (
+            "storage",
+            "/etc/systemd/journal-upload.conf.d/rackwright.conf",
+            "ServerKeyFile",
+            "ServerKeyFiles",
         ),
         (
             "storage",

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 const SUITE: &str = "trixie";
 
 /// Packages with the programs that the tests start; what they depend on comes along.
-const PACKAGES: [&str; 27] = [
+const PACKAGES: [&str; 30] = [
     "base-files",
     "chrony",
     "coreutils",
@@ -36,8 +36,11 @@ const PACKAGES: [&str; 27] = [
     "openssh-server",
     "postfix",
     "postfix-mysql",
+    "prometheus",
+    "prometheus-node-exporter",
     "sed",
     "systemd",
+    "systemd-journal-remote",
 ];
 
 /// Packages of the databases and what their scripts call: a cluster of namespaces runs them.

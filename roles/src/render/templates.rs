@@ -1,6 +1,9 @@
 //! Templates of role folders. A value that is not there is an error: half a configuration is worse than none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use minijinja::{Environment, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
@@ -10,6 +13,7 @@ use crate::{
     check::role::file_mode,
     node::Network,
     role::{Layout, Template},
+    wiring::Host,
 };
 
 use super::{BootFacts, RenderError, RenderedFile};
@@ -33,6 +37,10 @@ pub(super) struct Context {
     address: BTreeMap<String, String>,
     /// Networks in prefix form by name: `subnet.mgmt`.
     subnet: BTreeMap<String, String>,
+    /// Machines of the cluster: `name`, `role`, `addresses` by network.
+    hosts: Vec<Host>,
+    /// Addresses of the control servers that are not this machine, as a URL has them.
+    controls: Vec<String>,
     /// Name servers.
     dns: Vec<String>,
     /// Time servers.
@@ -106,12 +114,40 @@ impl Context {
             interface,
             address,
             subnet,
+            hosts: node.map(|node| node.hosts.clone()).unwrap_or_default(),
+            controls: controls(node),
             dns: node.map(|node| node.dns.clone()).unwrap_or_default(),
             ntp: node.map(|node| node.ntp.clone()).unwrap_or_default(),
             pools: pools(folder, node),
             settings,
         }
     }
+}
+
+/// Control servers other than this machine; an IPv6 address in brackets (RFC 3986).
+fn controls(node: Option<&NodeFile>) -> Vec<String> {
+    let Some(node) = node else {
+        return Vec::new();
+    };
+    let own: BTreeSet<IpAddr> = node
+        .networks
+        .iter()
+        .flat_map(|network| &network.addresses)
+        .filter_map(|text| crate::address::Cidr::parse(text))
+        .map(|cidr| cidr.address)
+        .collect();
+    let servers = node
+        .authority
+        .iter()
+        .flat_map(|authority| &authority.servers);
+    servers
+        .filter_map(|text| text.parse::<IpAddr>().ok())
+        .filter(|address| !own.contains(address))
+        .map(|address| match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        })
+        .collect()
 }
 
 /// Pools of the role's disk groups, or of the node file's groups in their place. As in the planner, a group of the node
