@@ -154,9 +154,10 @@ fn mail_server(
     Ok(server)
 }
 
-/// What the client is told at the virtual address.
+/// What the client is told at the virtual address. curl leaves when its input ends, and an emulated server needs seconds to
+/// greet: the input waits for it.
 fn greeting(port: u16) -> String {
-    format!("printf 'QUIT\\r\\n' | curl -s --max-time 10 telnet://{VIP}:{port}")
+    format!("(sleep 8; printf 'QUIT\\r\\n'; sleep 4) | curl -s --max-time 20 telnet://{VIP}:{port}")
 }
 
 /// (c) Who is reached, what the server sees, a lost server, a lost balancer with a connection that goes on.
