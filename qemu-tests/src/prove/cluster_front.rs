@@ -138,16 +138,22 @@ fn mail_server(
             }
         }
     })?;
+    // Units, as only the service manager tells its service who has connected (systemd.exec(5), `REMOTE_ADDR`).
     let speak = |greeting: &str, answer: &str| {
         format!(
-            "printf \"{greeting} $(hostname) sees $REMOTE_ADDR\\r\\n\"; while read -r line; do printf \"{answer}\\r\\n\"; \
-             case \"$line\" in QUIT*|*LOGOUT*) exit;; esac; done"
+            "printf '{greeting} production{number} sees %s\\r\\n' $REMOTE_ADDR; while read -r line; do printf '{answer}\\r\\n'; \
+             case $line in QUIT*|*LOGOUT*) exit;; esac; done"
         )
     };
     for (port, script) in [(25, speak("220", "250 ok")), (143, speak("* OK", "a OK"))] {
+        let units = "/run/systemd/system/greeting";
         server.run(&format!(
-            "printf '%s' '{script}' | sudo tee /run/greeting{port} > /dev/null; \
-             sudo systemd-run --quiet --unit greeting{port} systemd-socket-activate --accept --inetd -l 0.0.0.0:{port} sh /run/greeting{port}"
+            "sudo tee /run/greeting{port} > /dev/null <<'END'\n{script}\nEND\n\
+             printf '[Socket]\\nListenStream=0.0.0.0:{port}\\nAccept=yes\\nMaxConnections=1024\\nTriggerLimitIntervalSec=0\\n' \
+             | sudo tee {units}{port}.socket > /dev/null\n\
+             printf '[Service]\\nExecStart=/bin/sh /run/greeting{port}\\nStandardInput=socket\\nStandardError=journal\\n' \
+             | sudo tee {units}{port}@.service > /dev/null\n\
+             sudo systemctl daemon-reload && sudo systemctl start greeting{port}.socket"
         ))?;
     }
     server.wait("greets", "rackwright-installer probe mail 127.0.0.1")?;
@@ -157,7 +163,7 @@ fn mail_server(
 /// What the client is told at the virtual address. curl leaves when its input ends, and an emulated server needs seconds to
 /// greet: the input waits for it.
 fn greeting(port: u16) -> String {
-    format!("(sleep 8; printf 'QUIT\\r\\n'; sleep 4) | curl -s --max-time 20 telnet://{VIP}:{port}")
+    format!("(sleep 15; printf 'QUIT\\r\\n'; sleep 5) | curl -s --max-time 40 telnet://{VIP}:{port}")
 }
 
 /// (c) Who is reached, what the server sees, a lost server, a lost balancer with a connection that goes on.

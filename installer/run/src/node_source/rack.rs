@@ -110,7 +110,8 @@ pub fn choose(medium: &str, wanted: &[Wanted], found: &Facts) -> Result<usize, N
 
 /// Something agrees, and neither board nor BMC says otherwise. A port of another machine says nothing: cards are moved. So a
 /// board that both sides know decides, and a port only where nothing better is known.
-fn fits(wanted: &Facts, found: &Facts) -> bool {
+#[must_use]
+pub fn fits(wanted: &Facts, found: &Facts) -> bool {
     let known = |text: &Option<String>| {
         let text = text.as_deref()?;
         (!is_placeholder(text)).then(|| text.trim().to_ascii_lowercase())

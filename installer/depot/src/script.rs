@@ -1,0 +1,195 @@
+//! What the boot loader (iPXE) is told. Pure. What a machine says of itself decides which script it gets and stands in none:
+//! words of a script come from the site file, manifests and settings, and only in letters that iPXE does not read otherwise
+//! (`$`, quotes, `#`, white space).
+
+use std::collections::BTreeSet;
+
+use run::node_source::rack::Facts;
+
+use crate::objects::Image;
+
+/// Tries before the local disk is started after all.
+const TRIES: u32 = 5;
+
+/// First script: asks again with what iPXE knows of the machine. `smbios/2.7.0` is the serial number of the board (SMBIOS 3.6,
+/// 7.3: type 2, offset 7; ipxe.org/cfg/smbios), which has no name of its own in older releases. `:uristring` escapes.
+#[must_use]
+pub fn first(base: &str) -> String {
+    format!(
+        "#!ipxe\n\
+         # Who are you?\n\
+         chain --replace {base}/boot/machine.ipxe?mac=${{net0/mac}}&mac=${{net1/mac}}&mac=${{net2/mac}}&mac=${{net3/mac}}\
+         &serial=${{smbios/2.7.0:uristring}}&platform=${{platform}} ||\n\
+         echo The depot does not answer: the local disk is started.\n\
+         {}",
+        local_disk()
+    )
+}
+
+/// What iPXE says of a machine, as it stands in the query.
+#[must_use]
+pub fn facts(query: &[(String, String)]) -> Facts {
+    let all = |name: &str| -> BTreeSet<String> {
+        query
+            .iter()
+            .filter(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.to_ascii_lowercase())
+            .collect()
+    };
+    Facts {
+        serial: query
+            .iter()
+            .find(|(key, value)| key == "serial" && !value.is_empty())
+            .map(|(_, value)| value.clone()),
+        bmc_mac: None,
+        macs: all("mac"),
+    }
+}
+
+/// For a machine that nothing is to be done with, and for one that is not known.
+#[must_use]
+pub fn local() -> String {
+    format!("#!ipxe\n{}", local_disk())
+}
+
+/// BIOS: the first disk. UEFI: back to the firmware with an error, which then tries what comes next in its order; a success
+/// would end there (UEFI 2.10, 3.1.2).
+fn local_disk() -> String {
+    "iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\n\
+     exit 1\n"
+        .to_owned()
+}
+
+/// For a machine with a permit: kernel, initrd, root image, and kernel and initrd once more for the installer, which keeps them
+/// (`rackwright pxe` makes one archive of the latter). Each is fetched by its SHA-256.
+///
+/// `host`: where the depot is reached, with its port. `pin`: of the cluster's authority. Absent if the image has not all files,
+/// or a word has letters that do not belong into a script.
+#[must_use]
+pub fn install(
+    node: &str,
+    image: &Image,
+    host: &str,
+    pin: &str,
+    consoles: &[String],
+) -> Option<String> {
+    let [kernel, initrd, root] = image.boot()?;
+    let mut words = vec![
+        "initrd=initrd.magic".to_owned(),
+        "rackwright=install".to_owned(),
+        format!("rackwright.depot={host}"),
+        format!("rackwright.pin={pin}"),
+    ];
+    words.extend(consoles.iter().map(|console| format!("console={console}")));
+    let plain = |text: &String| text.chars().all(is_plain);
+    if !words.iter().all(plain)
+        || !is_name(node)
+        || !is_name(&image.role)
+        || !is_name(&image.version)
+    {
+        return None;
+    }
+    let base = format!("http://{host}/objects");
+    let get = |file: &crate::objects::Object| format!("{base}/{}/{}", file.sha256, file.name);
+    let (kernel, initrd, root) = (get(kernel), get(initrd), get(root));
+    let arguments = words.join(" ");
+    let role = &image.role;
+    let version = &image.version;
+    Some(format!(
+        "#!ipxe\n\
+         echo Rackwright: {node} is installed ({role} {version}).\n\
+         set try:int32 0\n\
+         :again\n\
+         inc try\n\
+         imgfree\n\
+         kernel {kernel} {arguments} || goto failed\n\
+         initrd {initrd} || goto failed\n\
+         initrd {root} /root.squashfs mode=644 || goto failed\n\
+         initrd {kernel} /rackwright/boot/vmlinuz mkdir=-1 mode=644 || goto failed\n\
+         initrd {initrd} /rackwright/boot/initrd.zst mkdir=-1 mode=644 || goto failed\n\
+         boot || goto failed\n\
+         :failed\n\
+         iseq ${{try}} {TRIES} && goto local ||\n\
+         echo Rackwright: try ${{try}} of {TRIES} did not work, the next follows.\n\
+         sleep ${{try}}\n\
+         sleep 5\n\
+         goto again\n\
+         :local\n\
+         echo Rackwright: nothing was installed, the local disk is started.\n\
+         {}",
+        local_disk()
+    ))
+}
+
+fn is_plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "=.:,_-/[]".contains(letter)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || ".-_+~".contains(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::{BOOT, Object};
+
+    fn image() -> Image {
+        let file = |(index, name): (usize, &&str)| Object {
+            name: (*name).to_owned(),
+            sha256: format!("{index}").repeat(64),
+            size: 1,
+            path: "x".into(),
+        };
+        Image {
+            role: "galera".into(),
+            version: "0.1.0".into(),
+            files: BOOT.iter().enumerate().map(file).collect(),
+        }
+    }
+
+    #[test]
+    fn scripts() {
+        let consoles = ["tty0".to_owned(), "ttyS1,115200n8".to_owned()];
+        let install = install("db1", &image(), "10.77.10.11:9211", "sha256:ab", &consoles);
+        insta::assert_snapshot!("install", install.unwrap());
+        insta::assert_snapshot!("first", first("http://10.77.10.11:9211"));
+        insta::assert_snapshot!("local", local());
+    }
+
+    #[test]
+    fn no_word_leaves_its_place() {
+        for (node, host, pin, console) in [
+            ("db1\nshell", "a:1", "p", "tty0"),
+            ("db1", "a:1 b", "p", "tty0"),
+            ("db1", "a:1", "${x}", "tty0"),
+            ("db1", "a:1", "p", "tty0 init=/bin/sh"),
+            ("", "a:1", "p", "tty0"),
+        ] {
+            let made = install(node, &image(), host, pin, &[console.to_owned()]);
+            assert_eq!(made, None, "{node} {host} {pin} {console}");
+        }
+        let mut partial = image();
+        partial.files.pop();
+        assert_eq!(install("db1", &partial, "a:1", "p", &[]), None);
+    }
+
+    #[test]
+    fn what_a_machine_says() {
+        let query = [
+            ("mac", "0C:C4:7A:00:00:01"),
+            ("mac", ""),
+            ("serial", "ZM1"),
+            ("serial", "ZM2"),
+            ("other", "x"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let facts = facts(&query);
+        assert_eq!(facts.serial.as_deref(), Some("ZM1"));
+        assert_eq!(facts.macs.len(), 1);
+        assert!(facts.macs.contains("0c:c4:7a:00:00:01"));
+    }
+}
