@@ -9,7 +9,7 @@ use crate::binaries::{self, Binaries};
 use crate::cache::{self, Cache};
 use crate::initrd::{self, RootFile};
 use crate::layers::kernel::Kernel;
-use crate::layers::{base, kernel, role, root, zfs};
+use crate::layers::{base, kernel, loaders, role, root, zfs};
 use crate::manifest::Manifest;
 use crate::media;
 use crate::progress::{BuildEvent, Progress};
@@ -160,6 +160,15 @@ struct Work<'a> {
     progress: &'a Progress,
 }
 
+/// What the layers made for an image.
+struct Made {
+    squashfs: Utf8PathBuf,
+    /// Without what says which root belongs to it.
+    initrd: Utf8PathBuf,
+    /// Folder of the network boot loaders.
+    loaders: Utf8PathBuf,
+}
+
 impl Work<'_> {
     fn role(&self, name: &str) -> Result<Utf8PathBuf> {
         let folder = self
@@ -246,14 +255,20 @@ impl Work<'_> {
                 },
             )
         })?;
+        let loaders = self.layer("network boot loader", &self.shared.loaders, |to| {
+            loaders::fill(to, tools, snapshot, lock)
+        })?;
         let stage = self.progress.stage(format!("{name}: medium"));
         self.image(
             name,
             &keys,
             &place,
             &kernel,
-            &root.join("root.squashfs"),
-            &initrd.join("shared.cpio.zst"),
+            &Made {
+                squashfs: root.join("root.squashfs"),
+                initrd: initrd.join("shared.cpio.zst"),
+                loaders,
+            },
         )?;
         self.sign(&place)?;
         stage.finish(true);
@@ -294,9 +309,9 @@ impl Work<'_> {
         keys: &RoleLayers,
         place: &Utf8Path,
         kernel: &Kernel,
-        squashfs: &Utf8Path,
-        shared_initrd: &Utf8Path,
+        made: &Made,
     ) -> Result<()> {
+        let squashfs = &made.squashfs;
         let version = &self.identity.version;
         let parent = place.parent().unwrap_or(place);
         fs_err::create_dir_all(parent)?;
@@ -313,6 +328,9 @@ impl Work<'_> {
         let at = |file: &str| temporary.join(file);
         fs_err::copy(&kernel.vmlinuz, at("vmlinuz"))?;
         fs_err::copy(squashfs, at("root.squashfs"))?;
+        for (file, _) in loaders::FILES {
+            fs_err::copy(made.loaders.join(file), at(file))?;
+        }
         let root_file = RootFile {
             role: name.to_owned(),
             version: version.clone(),
@@ -320,7 +338,7 @@ impl Work<'_> {
             sha256: sha256(squashfs)?,
             kernel: kernel.version.clone(),
         };
-        let mut bytes = fs_err::read(shared_initrd)?;
+        let mut bytes = fs_err::read(&made.initrd)?;
         // The kernel looks for the next archive at a multiple of four (Documentation/driver-api/early-userspace).
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes.extend(initrd::second_part(

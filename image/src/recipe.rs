@@ -10,6 +10,9 @@ use crate::cache::Key;
 /// Debian release of every image.
 pub const SUITE: &str = "trixie";
 
+/// The package with the network boot loader.
+const LOADER: &str = "ipxe";
+
 /// Packages of the tool root.
 const TOOL_PACKAGES: [&str; 14] = [
     "ca-certificates",
@@ -78,7 +81,7 @@ impl Tools {
 /// A set of packages to resolve together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// `base`, `kernel`, `zfs` or `role:NAME`.
+    /// `base`, `kernel`, `loaders`, `zfs` or `role:NAME`.
     pub name: String,
     /// apt package names and patterns.
     pub packages: Vec<String>,
@@ -105,6 +108,7 @@ pub fn requests(set: &RoleSet, wanted: &[String]) -> Vec<Request> {
             vec!["linux-image-amd64".to_owned()],
             String::new(),
         ),
+        request("loaders", vec![LOADER.to_owned()], String::new()),
     ];
     if wanted
         .iter()
@@ -203,6 +207,11 @@ impl Lock {
         })
     }
 
+    /// The package with the network boot loader.
+    pub fn loader(&self) -> Option<&Package> {
+        self.named("loaders", LOADER)
+    }
+
     fn named(&self, set: &str, name: &str) -> Option<&Package> {
         self.set(set).iter().find(|package| package.name == name)
     }
@@ -228,6 +237,8 @@ pub struct Shared {
     pub zfs: Key,
     /// Initrd without what says which root belongs to it.
     pub initrd: Key,
+    /// The network boot loader.
+    pub loaders: Key,
 }
 
 impl Shared {
@@ -260,11 +271,14 @@ impl Shared {
                 &programs.init,
             ),
         );
+        let loader = lock.loader().map(|package| &package.sha256);
+        let loaders = Key::new("loaders", &(1, &tools.digest, loader));
         Shared {
             base,
             kernel,
             zfs,
             initrd,
+            loaders,
         }
     }
 }
@@ -342,10 +356,11 @@ impl RoleLayers {
         let image = Key::new(
             "image",
             &(
-                2,
+                3,
                 crate::media::MENU,
                 &root.digest,
                 &shared.initrd.digest,
+                &shared.loaders.digest,
                 (&identity.node_file, &identity.carried),
             ),
         );

@@ -39,6 +39,7 @@ fn world() -> World {
                 package("linux-image-amd64", "03"),
             ],
         ),
+        ("loaders", vec![package("ipxe", "08")]),
         (
             "zfs",
             vec![package("zfs-dkms", "04"), package("gcc-14", "05")],
@@ -90,6 +91,7 @@ fn keys(world: &World) -> Vec<(String, Key)> {
         ("kernel", &shared.kernel),
         ("zfs", &shared.zfs),
         ("initrd", &shared.initrd),
+        ("loaders", &shared.loaders),
     ]
     .map(|(name, key)| (name.to_owned(), key.clone()))
     .into();

@@ -3,6 +3,7 @@
 
 use std::{
     cell::RefCell,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +26,7 @@ use crate::{
     apply,
     arguments::{Install, Sources},
     countdown::{self, Listeners},
+    depot::Depot,
     findings, output, preflight, repair,
     survey::{self, Survey},
 };
@@ -50,7 +52,15 @@ pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 
         Consoles::new(system)
     };
     let mut by_hand = false;
-    let outcome = match prepare(system, network, options, &mut consoles) {
+    let depot = (!options.watched)
+        .then(|| Depot::of(system))
+        .flatten()
+        .map(Rc::new);
+    if let Some(depot) = &depot {
+        let depot = Rc::clone(depot);
+        consoles.also(move |record| depot.tell(record));
+    }
+    let outcome = match prepare(system, network, options, depot.as_deref(), &mut consoles) {
         Ok((survey, cancel)) => {
             let shared = RefCell::new(&mut consoles);
             run::execute(
@@ -66,7 +76,7 @@ pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 
                     }
                     let Some(console) = last_chance(system, &survey, &shared.borrow(), &cancel)
                     else {
-                        return Ok(());
+                        return spend(system, depot.as_deref(), &survey);
                     };
                     leave_for_wizard(system, &survey);
                     by_hand = true;
@@ -86,6 +96,9 @@ pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 
             Outcome::Refused
         }
     };
+    if let Some(depot) = &depot {
+        depot.end(system, outcome, &mut |line| consoles.say(line));
+    }
     match outcome {
         Outcome::Refused if by_hand => {
             let start = Command::new("systemctl").args(["start", "--no-block"]);
@@ -118,6 +131,15 @@ pub fn run(system: &dyn System, network: &dyn Network, options: &Install) -> u8 
         }
     }
     apply::code(outcome)
+}
+
+/// The depot's permit is spent there first: what it does not know of is not written.
+fn spend(system: &dyn System, depot: Option<&Depot>, survey: &Survey) -> Result<(), String> {
+    let (Some(depot), Some(permit)) = (depot, &survey.context.permit) else {
+        return Ok(());
+    };
+    let board = survey.context.inventory.board.serial.clone();
+    depot.spend(system, &permit.id, &survey.plan.digest(), board)
 }
 
 /// Nothing is wrong, but nobody has said yes yet.
@@ -172,6 +194,7 @@ fn prepare(
     system: &dyn System,
     network: &dyn Network,
     options: &Install,
+    depot: Option<&Depot>,
     consoles: &mut Consoles<'_>,
 ) -> anyhow::Result<(Survey, impl Fn() -> bool + use<>)> {
     let facts = survey::boot_facts(system)?;
@@ -189,6 +212,15 @@ fn prepare(
         }
     }
     survey::must_be_live(system)?;
+    if let Some(depot) = depot {
+        let facts = survey::boot_facts(system)?;
+        let (role, version) = facts
+            .map(|facts| (facts.root.role, facts.root.version))
+            .unwrap_or_default();
+        depot.meet(system, network, &role, &version, &mut |line| {
+            consoles.say(line);
+        })?;
+    }
     let sources = Sources {
         node: options.node.clone(),
         roles: Utf8PathBuf::from(run::appliance::ROLES),

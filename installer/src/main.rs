@@ -7,6 +7,7 @@ mod bmc;
 mod cluster;
 mod countdown;
 mod decommission;
+mod depot;
 mod drain;
 mod fence;
 mod findings;
@@ -78,7 +79,11 @@ fn main() -> ExitCode {
         Task::Probe(options) => probe::run(&options),
         Task::Drain(options) => drain::run(&Live, &options),
         Task::Serve(options) => serve::run(&Live, &options, json),
-        Task::BootCheck => Ok(appliance::boot_check(&Live).exit_code()),
+        Task::BootCheck => {
+            let status = appliance::boot_check(&Live);
+            depot::health(&Live, &status);
+            Ok(status.exit_code())
+        }
         Task::PrepareBoot => {
             appliance::prepare_boot(&Live);
             Ok(0)

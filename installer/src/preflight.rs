@@ -162,6 +162,10 @@ mod tests {
             Duration::from_millis(30_250)
         }
 
+        fn set_clock(&self, _time: Duration) -> Result<(), SystemError> {
+            Ok(())
+        }
+
         fn set_hardware_clock(&self, time: Duration) -> Result<(), SystemError> {
             *self.0.lock().unwrap() = Some(time);
             Ok(())

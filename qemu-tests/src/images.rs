@@ -63,6 +63,21 @@ pub fn build(roles: &[&str]) -> anyhow::Result<Vec<Image>> {
     roles.iter().map(|role| find(&out, role)).collect()
 }
 
+/// The program `rackwright`: beside this one, or where [`build`] had it compiled.
+///
+/// # Errors
+/// It is nowhere.
+pub fn rackwright() -> anyhow::Result<Utf8PathBuf> {
+    let own = Utf8PathBuf::try_from(std::env::current_exe()?)?;
+    let folder = own.parent().unwrap_or(&own);
+    let candidates = [
+        folder.join("rackwright"),
+        folder.with_file_name("release").join("rackwright"),
+    ];
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.context("there is no `rackwright` beside this program\nhint: cargo build --release")
+}
+
 /// Images that were built before, in `out`; else builds them.
 ///
 /// # Errors

@@ -5,11 +5,13 @@ mod bmc;
 mod build;
 mod cluster;
 mod compile;
+mod depot;
 mod derived;
 mod draw;
 mod flash;
 mod payload;
 mod provision;
+mod serve;
 mod sign;
 mod site;
 mod tui;
@@ -67,6 +69,16 @@ enum Command {
     Inventory(Inventory),
     /// Switch, watch and look into a server through its management controller
     Bmc(Box<bmc::Bmc>),
+    /// Serve images, node files and permits to the machines of a site
+    Serve(Box<serve::Serve>),
+    /// Show what the depot knows of each machine
+    Depot(depot::Depot),
+    /// Let a machine be installed once
+    Arm(depot::Arm),
+    /// Take a permit back that was not used
+    Disarm(depot::Disarm),
+    /// Say that a fingerprint on a machine's screen is the depot's
+    Approve(depot::Approve),
     /// Install machines from afar: boot from the network, switch on, follow
     Provision(provision::Provision),
     /// Make the node files of a site file, and the secrets, sealed
@@ -214,6 +226,11 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Pxe(arguments) => pxe(&arguments),
         Command::Inventory(arguments) => inventory(&arguments),
         Command::Bmc(arguments) => bmc::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Depot(arguments) => depot::show(&arguments),
+        Command::Arm(arguments) => depot::arm(&arguments),
+        Command::Disarm(arguments) => depot::disarm(&arguments),
+        Command::Approve(arguments) => depot::approve(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Unlock(arguments) => unlock::run(&arguments),

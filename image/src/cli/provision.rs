@@ -12,10 +12,11 @@ use firmware::bmc::Password;
 use indicatif::{MultiProgress, ProgressBar};
 use roles::Site;
 
-use super::{bmc, compile, derived};
+use super::{bmc, compile, depot, derived};
 use crate::progress::Mode;
 use crate::provision::engine::{self, Event, Machine, Options, State};
 use crate::provision::record::Records;
+use crate::provision::{Follow, FollowError, Phase, Seen};
 
 #[derive(Debug, Args)]
 pub struct Provision {
@@ -30,6 +31,19 @@ pub struct Provision {
     /// Folder that remembers how far each machine came
     #[arg(long, value_name = "DIR", default_value = "provision")]
     state: Utf8PathBuf,
+    /// Folder of the running depot, which is asked how installs go
+    #[arg(long, value_name = "DIR", default_value = depot::STATE)]
+    depot: Utf8PathBuf,
+    /// Ask no depot: only boot the machines from the network
+    #[arg(long)]
+    blind: bool,
+    /// How long the permits of machines without one may be used
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = depot::duration)]
+    expires: Duration,
+    /// Wait for `rackwright approve` of each machine, instead of taking the
+    /// first one with the right board serial
+    #[arg(long)]
+    compare: bool,
     /// Boot by BIOS instead of UEFI
     #[arg(long)]
     legacy: bool,
@@ -59,6 +73,13 @@ pub fn run(arguments: &Provision) -> Result<u8> {
     let site = derived::site(&arguments.site, &roles)?;
     let machines = machines(arguments, &site)?;
     let records = Records::open(&arguments.state)?;
+    let follow = match arguments.blind {
+        true => None,
+        false => {
+            arm(arguments, &machines)?;
+            Some(Depot(arguments.depot.clone()))
+        }
+    };
     let screen = Screen::new(Mode::choose(arguments.json));
     let last = engine::run(
         &machines,
@@ -68,26 +89,90 @@ pub fn run(arguments: &Provision) -> Result<u8> {
             jobs: arguments.jobs,
             pause: Duration::from_secs(2),
             patience: Duration::from_secs(2 * 3600),
-            // The depot is joined here.
-            follow: None,
+            follow: follow.as_ref().map(|depot| depot as &dyn Follow),
             may_cut: &|running| may_cut(running, arguments.power_cycle),
             tell: &|event| screen.show(&event),
         },
     )?;
     screen.end();
-    let well = |event: &&Event| {
-        matches!(
-            event.state,
-            State::Started | State::Installed | State::Healthy
-        )
+    let well = |event: &&Event| match arguments.blind {
+        true => event.state == State::Started,
+        false => event.state == State::Healthy,
     };
     let good = last.iter().filter(well).count();
+    let what = if arguments.blind {
+        "on their way"
+    } else {
+        "healthy"
+    };
     writeln!(
         std::io::stderr(),
-        "{good} of {} machines are on their way",
+        "{good} of {} machines are {what}",
         last.len()
     )?;
     Ok(u8::from(good < last.len()))
+}
+
+/// Gives a permit to each of these machines that never had one, or whose time is over. A machine that was installed or failed
+/// is armed by a person.
+fn arm(arguments: &Provision, machines: &[Machine]) -> Result<()> {
+    let rack = depot::rack(&arguments.depot)
+        .context("`rackwright provision` follows what the depot sees\nhint: start `rackwright serve` in another terminal, or --blind")?;
+    for machine in machines {
+        let Some(seen) = rack.machines.iter().find(|seen| seen.node == machine.node) else {
+            bail!(
+                "the depot does not know `{}`\nhint: it serves another site file, or an older one: start it again",
+                machine.node
+            );
+        };
+        if seen.phase != ::depot::view::Phase::New {
+            continue;
+        }
+        let on_sight = !arguments.compare;
+        depot::arm_one(
+            &arguments.depot,
+            &machine.node,
+            false,
+            arguments.expires,
+            on_sight,
+        )?;
+        if on_sight && seen.board.is_none() {
+            writeln!(
+                std::io::stderr(),
+                "{}: the site file has no `serial` of its board: compare fingerprints and `rackwright approve` it",
+                machine.node
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The running depot of a folder.
+struct Depot(Utf8PathBuf);
+
+impl Follow for Depot {
+    fn look(&self, node: &str) -> Result<Seen, FollowError> {
+        let rack = depot::rack(&self.0).map_err(|error| FollowError(format!("{error:#}")))?;
+        let machine = rack
+            .machines
+            .into_iter()
+            .find(|machine| machine.node == node)
+            .ok_or_else(|| FollowError(format!("it does not know `{node}`")))?;
+        use ::depot::view;
+        Ok(Seen {
+            phase: match machine.phase {
+                view::Phase::New => Phase::New,
+                view::Phase::Armed => Phase::Armed,
+                view::Phase::Installing => Phase::Installing,
+                view::Phase::Installed => Phase::Installed,
+                view::Phase::Healthy => Phase::Healthy,
+                view::Phase::Failed => Phase::Failed,
+                view::Phase::Unknown => Phase::Unknown,
+            },
+            line: machine.line,
+            percent: machine.step.map(|step| step.percent),
+        })
+    }
 }
 
 fn machines(arguments: &Provision, site: &Site) -> Result<Vec<Machine>> {

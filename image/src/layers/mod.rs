@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod kernel;
+pub mod loaders;
 pub mod role;
 pub mod root;
 pub mod zfs;

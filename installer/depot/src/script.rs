@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use run::node_source::rack::Facts;
 
+use crate::dhcp::{BIOS, UEFI};
 use crate::objects::Image;
 
 /// Tries before the local disk is started after all.
@@ -13,17 +14,45 @@ const TRIES: u32 = 5;
 
 /// First script: asks again with what iPXE knows of the machine. `smbios/2.7.0` is the serial number of the board (SMBIOS 3.6,
 /// 7.3: type 2, offset 7; ipxe.org/cfg/smbios), which has no name of its own in older releases. `:uristring` escapes.
+///
+/// `version`: of the iPXE that the depot serves. A card's own is older (FlexBoot, QEMU's option ROMs) and makes no folders in an
+/// initrd: it fetches the depot's first.
 #[must_use]
-pub fn first(base: &str) -> String {
+pub fn first(base: &str, version: Option<&str>) -> String {
+    let newer = version
+        .filter(|version| is_name(version))
+        .map_or_else(String::new, |version| {
+            format!(
+                "iseq ${{version}} {version} && goto ask ||\n\
+             iseq ${{platform}} efi && chain --replace {base}/boot/{UEFI} ||\n\
+             iseq ${{platform}} pcbios && chain --replace {base}/boot/{BIOS} ||\n\
+             :ask\n"
+            )
+        });
     format!(
         "#!ipxe\n\
-         # Who are you?\n\
+         {newer}\
          chain --replace {base}/boot/machine.ipxe?mac=${{net0/mac}}&mac=${{net1/mac}}&mac=${{net2/mac}}&mac=${{net3/mac}}\
          &serial=${{smbios/2.7.0:uristring}}&platform=${{platform}} ||\n\
          echo The depot does not answer: the local disk is started.\n\
          {}",
         local_disk()
     )
+}
+
+/// Version of an iPXE for UEFI, from the line that its builders leave in it for revocations (SBAT, github.com/rhboot/shim,
+/// SBAT.md): `ipxe,1,iPXE,ipxe.efi,VERSION,https://ipxe.org`. Absent if there is none.
+#[must_use]
+pub fn version(loader: &[u8]) -> Option<String> {
+    const BEGIN: &[u8] = b"\nipxe,";
+    let at = loader
+        .windows(BEGIN.len())
+        .position(|window| window == BEGIN)?;
+    let rest = loader.get(at + 1..)?;
+    let line = rest.split(|byte| *byte == b'\n').next()?;
+    let text = std::str::from_utf8(line).ok()?;
+    let version = text.split(',').nth(4)?;
+    is_name(version).then(|| version.to_owned())
 }
 
 /// What iPXE says of a machine, as it stands in the query.
@@ -156,8 +185,27 @@ mod tests {
         let consoles = ["tty0".to_owned(), "ttyS1,115200n8".to_owned()];
         let install = install("db1", &image(), "10.77.10.11:9211", "sha256:ab", &consoles);
         insta::assert_snapshot!("install", install.unwrap());
-        insta::assert_snapshot!("first", first("http://10.77.10.11:9211"));
+        let base = "http://10.77.10.11:9211";
+        insta::assert_snapshot!(
+            "first",
+            first(base, Some("1.21.1+git20250501.dad20602+dfsg-1"))
+        );
+        assert!(!first(base, None).contains(":ask"));
+        assert!(!first(base, Some("1\nshell")).contains("shell"));
         insta::assert_snapshot!("local", local());
+    }
+
+    #[test]
+    fn versions() {
+        let line = b"MZ\0sbat,1,SBAT Version,sbat,1,https://x\nipxe,1,iPXE,ipxe.efi,1.21.1+git-1,https://ipxe.org\n\0";
+        for (bytes, expected) in [
+            (&line[..], Some("1.21.1+git-1")),
+            (b"\nipxe,1,iPXE,ipxe.efi,a b,https://ipxe.org\n", None),
+            (b"\nipxe,", None),
+            (b"", None),
+        ] {
+            assert_eq!(version(bytes).as_deref(), expected);
+        }
     }
 
     #[test]

@@ -148,7 +148,14 @@ fn text(text: String) -> Response {
 }
 
 async fn first(State(service): Shared) -> Response {
-    text(script::first(&format!("http://{}", service.host)))
+    let version = service
+        .loaders
+        .get(crate::dhcp::UEFI)
+        .and_then(|loader| script::version(loader));
+    text(script::first(
+        &format!("http://{}", service.host),
+        version.as_deref(),
+    ))
 }
 
 /// Who has a permit is booted into its installer. To everybody else the answer is the same: the local disk.
@@ -184,7 +191,15 @@ async fn machine(
         );
         Some(made)
     });
-    text(made.unwrap_or_else(script::local))
+    text(made.unwrap_or_else(|| {
+        // Escaped: what a machine says of itself may be anything.
+        tracing::info!(
+            "{}: board {:?} starts its disk",
+            peer.address.ip(),
+            found.serial.as_deref().unwrap_or("unknown")
+        );
+        script::local()
+    }))
 }
 
 async fn loader(State(service): Shared, Path(name): Path<String>) -> Result<Response, No> {

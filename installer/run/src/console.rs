@@ -18,12 +18,17 @@ pub const PORT: &str = "/dev/virtio-ports/org.rackwright.events";
 /// Progress lines come at most this often: a serial line is slow, and its reader is a person.
 const PROGRESS: Duration = Duration::from_secs(5);
 
+/// Somebody else who is told.
+type Teller<'a> = Box<dyn FnMut(&Record) + 'a>;
+
 /// Writes events to consoles, port and the journal of this boot. Nothing here can fail an install.
 pub struct Consoles<'a> {
     system: &'a dyn System,
     consoles: Vec<Utf8PathBuf>,
     stream: Stream,
     lines: Lines,
+    /// Gets each record, too.
+    also: Option<Teller<'a>>,
 }
 
 impl<'a> Consoles<'a> {
@@ -42,7 +47,13 @@ impl<'a> Consoles<'a> {
             consoles: consoles.iter().map(Utf8PathBuf::from).collect(),
             stream: Stream::new(system.now()),
             lines: Lines::default(),
+            also: None,
         }
+    }
+
+    /// Tells each record to somebody else, too.
+    pub fn also(&mut self, tell: impl FnMut(&Record) + 'a) {
+        self.also = Some(Box::new(tell));
     }
 
     /// Tells one event, and gives back its record.
@@ -54,6 +65,9 @@ impl<'a> Consoles<'a> {
             .ok();
         if self.system.exists(Utf8Path::new(PORT)) {
             self.system.emit(Utf8Path::new(PORT), json.as_bytes());
+        }
+        if let Some(also) = &mut self.also {
+            also(&record);
         }
         for line in self.lines.of(&record) {
             self.say(&line);

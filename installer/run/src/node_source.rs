@@ -1,5 +1,5 @@
-//! Where the node file comes from: the kernel command line, a removable medium, or the image itself; the first that has one
-//! counts.
+//! Where the node file comes from: a depot, the kernel command line, a removable medium, or the image itself; the first that
+//! has one counts.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use candidates::Candidate;
 
 /// Embedded node file, left there by `rackwright-init`.
 const EMBEDDED: &str = "/run/rackwright/embedded-node.toml";
+/// Node file that came from a depot over TLS, for this boot; root's alone.
+pub const DELIVERED: &str = "/run/rackwright/delivered-node.toml";
 const MOUNT_POINT: &str = "/run/rackwright/node-medium";
 /// No node file is larger.
 const LIMIT: u64 = 1 << 20;
@@ -81,6 +83,11 @@ pub fn load(
 
 /// Finds the node file in one of the three places.
 pub fn find(system: &dyn System, tell: &mut dyn FnMut(&str)) -> Result<NodeText, NodeSourceError> {
+    match system.read(Utf8Path::new(DELIVERED)) {
+        Ok(bytes) => return text("the node file of the depot".to_owned(), bytes),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
     if let Some(url) = url(system) {
         let bytes = fetch(system, &url, tell)?;
         return text(url, bytes);
@@ -90,7 +97,7 @@ pub fn find(system: &dyn System, tell: &mut dyn FnMut(&str)) -> Result<NodeText,
 
 /// Finds it without a network: none if it comes by network, or is nowhere.
 pub fn find_offline(system: &dyn System) -> Result<Option<NodeText>, NodeSourceError> {
-    if url(system).is_some() {
+    if url(system).is_some() || depot(system).is_some() {
         return Ok(None);
     }
     if let Some(found) = choose(on_media(system)?)? {
@@ -110,17 +117,28 @@ fn text(name: String, bytes: Vec<u8>) -> Result<NodeText, NodeSourceError> {
     }
 }
 
-/// `rackwright.node=URL`; the last one counts, as for the kernel.
 fn url(system: &dyn System) -> Option<String> {
-    let line = system.read(Utf8Path::new("/proc/cmdline")).ok()?;
-    url_in(&String::from_utf8_lossy(&line))
+    command_line(system, "rackwright.node=")
 }
 
-fn url_in(line: &str) -> Option<String> {
+/// `rackwright.depot=ADDRESS:PORT`: the depot that this machine is to ask.
+#[must_use]
+pub fn depot(system: &dyn System) -> Option<String> {
+    command_line(system, "rackwright.depot=")
+}
+
+/// A word of the kernel command line; the last one counts, as for the kernel.
+#[must_use]
+pub fn command_line(system: &dyn System, key: &str) -> Option<String> {
+    let line = system.read(Utf8Path::new("/proc/cmdline")).ok()?;
+    word_in(&String::from_utf8_lossy(&line), key)
+}
+
+fn word_in(line: &str, key: &str) -> Option<String> {
     line.split_whitespace()
-        .filter_map(|word| word.trim_matches('"').strip_prefix("rackwright.node="))
+        .filter_map(|word| word.trim_matches('"').strip_prefix(key))
         .next_back()
-        .filter(|url| !url.is_empty())
+        .filter(|value| !value.is_empty())
         .map(str::to_owned)
 }
 
@@ -309,7 +327,11 @@ mod tests {
             ("xrackwright.node=http://a", None),
         ];
         for (line, expected) in cases {
-            assert_eq!(url_in(line).as_deref(), expected, "{line}");
+            assert_eq!(
+                word_in(line, "rackwright.node=").as_deref(),
+                expected,
+                "{line}"
+            );
         }
     }
 

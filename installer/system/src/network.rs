@@ -43,6 +43,9 @@ pub trait Network: Send + Sync {
     /// Time of day: since 1970, UTC.
     fn clock(&self) -> Duration;
 
+    /// Sets the system's clock to this time since 1970.
+    fn set_clock(&self, time: Duration) -> Result<(), SystemError>;
+
     /// Sets the hardware clock, in UTC, to this time since 1970.
     fn set_hardware_clock(&self, time: Duration) -> Result<(), SystemError>;
 }
@@ -89,6 +92,16 @@ impl Network for Live {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
+    }
+
+    fn set_clock(&self, time: Duration) -> Result<(), SystemError> {
+        let set = || {
+            let time = nix::sys::time::TimeSpec::from_duration(time);
+            nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time)
+        };
+        set()
+            .map_err(io::Error::from)
+            .map_err(SystemError::file("set", Utf8Path::new("the clock")))
     }
 
     fn set_hardware_clock(&self, time: Duration) -> Result<(), SystemError> {

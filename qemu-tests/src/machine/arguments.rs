@@ -19,6 +19,8 @@ pub struct Boot {
     pub bad_sectors: BTreeMap<String, u64>,
     /// Firmware other than the specification's.
     pub firmware: Option<Firmware>,
+    /// The first network port is tried before everything else.
+    pub network: bool,
     /// Start of the machine's clock, as `2031-01-01T00:00:00`; absent: now.
     pub clock: Option<String>,
 }
@@ -146,7 +148,8 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
         line.device("isa-ipmi-kcs,bmc=bmc,ioport=0xca2");
     }
     for (index, nic) in machine.nics.iter().enumerate() {
-        line.0.extend(nic.arguments(index));
+        let order = (boot.network && index == 0).then_some(FIRST);
+        line.0.extend(nic.arguments(index, order));
     }
     media(&mut line, boot);
     disks(&mut line, machine, files, boot);
@@ -168,7 +171,7 @@ fn cpu(machine: &Specification) -> &'static str {
 
 fn media(line: &mut Line, boot: &Boot) {
     for (index, medium) in boot.media.iter().enumerate() {
-        let order = FIRST + index;
+        let order = FIRST + usize::from(boot.network) + index;
         let read_only = match medium.kind {
             MediumKind::Usb => "",
             MediumKind::Cd => ",read-only=on",
@@ -251,7 +254,10 @@ fn disks(line: &mut Line, machine: &Specification, files: &Files, boot: &Boot) {
             ),
         );
         // The firmware's order: media, then disks in bay order; a disk's second path has no place in it.
-        let order = format!(",bootindex={}", FIRST + boot.media.len() + index);
+        let order = format!(
+            ",bootindex={}",
+            FIRST + usize::from(boot.network) + boot.media.len() + index
+        );
         for (number, place) in places.iter().enumerate() {
             let share = if places.len() > 1 { ",share-rw=on" } else { "" };
             let order = if number == 0 { order.as_str() } else { "" };

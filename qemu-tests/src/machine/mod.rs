@@ -28,6 +28,7 @@ pub use events::Events;
 pub use files::{Files, Machine};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use network::{Network, Nic, NicModel};
+pub(crate) use process::Process;
 pub use qmp::Qmp;
 pub use running::{Patience, Running};
 pub use specification::{Builder, CpuModel, Firmware, Specification};

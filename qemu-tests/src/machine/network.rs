@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use camino::Utf8PathBuf;
+
 /// One port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nic {
@@ -33,6 +35,16 @@ pub enum Network {
         /// network.
         open: bool,
     },
+    /// QEMU's own NAT and DHCP server with the addresses of a site's network `mgmt`, for a boot from the network: the host is
+    /// [`Network::HOST`] there, and answers at all of its ports of 127.0.0.1.
+    Boot {
+        /// The guest's address.
+        address: String,
+        /// Boot file that DHCP names: a URL, or a name in `tftp`.
+        file: String,
+        /// Folder served by TFTP.
+        tftp: Option<Utf8PathBuf>,
+    },
     /// A port of a [`Switch`](crate::switch::Switch).
     Switch {
         /// Where the port listens.
@@ -42,8 +54,14 @@ pub enum Network {
     Nothing,
 }
 
+impl Network {
+    /// The host in a network of [`Network::Boot`].
+    pub const HOST: &str = "10.77.10.250";
+}
+
 impl Nic {
-    pub(super) fn arguments(&self, index: usize) -> Vec<String> {
+    /// `order`: its place in the firmware's boot order; absent: it is not booted from.
+    pub(super) fn arguments(&self, index: usize, order: Option<usize>) -> Vec<String> {
         let backend = match &self.network {
             Network::User { ssh_port, open } => {
                 let restrict = if *open { "off" } else { "on" };
@@ -51,6 +69,20 @@ impl Nic {
                     .map(|port| format!(",hostfwd=tcp:127.0.0.1:{port}-:22"))
                     .unwrap_or_default();
                 format!("user,id=net{index},restrict={restrict}{forward}")
+            }
+            Network::Boot {
+                address,
+                file,
+                tftp,
+            } => {
+                let tftp = tftp
+                    .as_ref()
+                    .map(|folder| format!(",tftp={folder}"))
+                    .unwrap_or_default();
+                format!(
+                    "user,id=net{index},net=10.77.10.0/24,host={},dns=10.77.10.251,dhcpstart={address}{tftp},bootfile={file}",
+                    Network::HOST
+                )
             }
             Network::Switch { port } => format!("socket,id=net{index},connect={port}"),
             // A hub without a second port never takes a packet, and the guest's transmit queue hangs ("NETDEV
@@ -61,12 +93,16 @@ impl Nic {
             NicModel::E1000e => "e1000e",
             NicModel::Virtio => "virtio-net-pci",
         };
+        // Without a place in the order no option ROM either: SeaBIOS would try PXE first.
+        let boot = order.map_or_else(
+            || "romfile=".to_owned(),
+            |order| format!("bootindex={order}"),
+        );
         vec![
             "-netdev".to_owned(),
             backend,
             "-device".to_owned(),
-            // No option ROM: SeaBIOS would try PXE first.
-            format!("{model},netdev=net{index},mac={},romfile=", self.mac),
+            format!("{model},netdev=net{index},mac={},{boot}", self.mac),
         ]
     }
 }

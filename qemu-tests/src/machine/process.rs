@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 /// Killed, with its whole group, when dropped; by the kernel (PR_SET_PDEATHSIG, prctl(2)) if we are killed ourselves.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     ended: Option<ExitStatus>,
 }
@@ -17,12 +17,12 @@ pub(super) struct Process {
 impl Process {
     /// Starts program and arguments of `command`; only those are taken over. setpriv(1) sets the death signal and
     /// becomes the program, so the process id is the program's.
-    pub(super) fn start(command: &Command) -> std::io::Result<Self> {
+    pub(crate) fn start(command: &Command) -> std::io::Result<Self> {
         Self::start_logged(command, None)
     }
 
     /// As [`Self::start`], with standard output and standard error in a file.
-    pub(super) fn start_logged(command: &Command, log: Option<File>) -> std::io::Result<Self> {
+    pub(crate) fn start_logged(command: &Command, log: Option<File>) -> std::io::Result<Self> {
         let mut wrapped = Command::new("setpriv");
         wrapped.args(["--pdeathsig", "KILL", "--"]);
         wrapped.arg(command.get_program()).args(command.get_args());
@@ -43,7 +43,7 @@ impl Process {
     }
 
     /// Whether it has ended.
-    pub(super) fn exited(&mut self) -> bool {
+    pub(crate) fn exited(&mut self) -> bool {
         if self.ended.is_none() {
             self.ended = self.child.try_wait().ok().flatten();
         }
@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Kills the group and waits for the child.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if self.exited() {
             return;
         }

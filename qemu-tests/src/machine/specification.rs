@@ -140,6 +140,15 @@ impl Builder {
         self
     }
 
+    /// Plugs the first network port into another network.
+    #[must_use]
+    pub fn first_network(mut self, network: Network) -> Self {
+        if let Some(nic) = self.specification.nics.first_mut() {
+            nic.network = network;
+        }
+        self
+    }
+
     /// Lets the guest reach the host at 10.0.2.2.
     #[must_use]
     pub fn open_network(mut self) -> Self {

@@ -163,7 +163,9 @@ fn mail_server(
 /// What the client is told at the virtual address. curl leaves when its input ends, and an emulated server needs seconds to
 /// greet: the input waits for it.
 fn greeting(port: u16) -> String {
-    format!("(sleep 15; printf 'QUIT\\r\\n'; sleep 5) | curl -s --max-time 40 telnet://{VIP}:{port}")
+    format!(
+        "(sleep 15; printf 'QUIT\\r\\n'; sleep 5) | curl -s --max-time 40 telnet://{VIP}:{port}"
+    )
 }
 
 /// (c) Who is reached, what the server sees, a lost server, a lost balancer with a connection that goes on.

@@ -136,7 +136,11 @@ fn compiled(role: &str, ssh_keys: &[String]) -> anyhow::Result<Made> {
 
 /// What an owner changes in the first site file: who may log in, and of one machine the board's serial number and which port
 /// carries which network. Gives the text and the machine's name.
-fn filled_in(text: &str, role: &str, ssh_keys: &[String]) -> anyhow::Result<(String, String)> {
+pub(super) fn filled_in(
+    text: &str,
+    role: &str,
+    ssh_keys: &[String],
+) -> anyhow::Result<(String, String)> {
     let mut site: Table = text.parse()?;
     let access = site
         .get_mut("access")

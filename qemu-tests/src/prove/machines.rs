@@ -128,6 +128,7 @@ pub(super) fn tests() -> Vec<Test> {
     tests.extend(super::cluster_mail::tests());
     tests.extend(super::cluster_database::tests());
     tests.extend(super::compiled::tests());
+    tests.extend(super::depot::tests());
     tests.extend(super::disks::tests());
     tests.extend(super::interactive::tests());
     tests.extend(super::management::tests());

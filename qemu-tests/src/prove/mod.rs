@@ -5,6 +5,7 @@ mod cluster_front;
 mod cluster_mail;
 mod compiled;
 mod daemons;
+mod depot;
 mod disks;
 mod fast;
 mod interactive;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::site::Site;
+use crate::site::{Site, model::SiteNode};
 
 use super::svg::{Anchor, Svg};
 
@@ -41,6 +41,13 @@ fn units(role: &str) -> u32 {
     } else {
         1
     }
+}
+
+/// Where a machine is: rack, lowest unit from 1, and how many units it takes.
+#[must_use]
+pub fn mounted(node: &SiteNode) -> Option<(&str, u32, u32)> {
+    let (rack, lowest) = place(node.chassis.as_deref()?)?;
+    Some((rack, lowest, units(&node.role)))
 }
 
 /// The drawing, and the machines that it does not show because nothing says where they are.

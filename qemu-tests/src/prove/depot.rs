@@ -1,0 +1,395 @@
+//! Machines with blank disks and nothing but the network: `rackwright serve` gives them everything. By BIOS and by UEFI, with and
+//! without a permit, a depot that is killed, a clock that is wrong by years.
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use roles::site::{init, model::Setup};
+use run::event::Event;
+
+use super::compiled::filled_in;
+use super::machines::Test;
+use crate::images::{Image, rackwright, workspace};
+use crate::machine::{Boot, Firmware, KeyPair, Machine, Network, Patience, Process, Running};
+use crate::machines;
+
+pub(super) fn tests() -> Vec<Test> {
+    let test = |name, role, run| Test { name, role, run };
+    vec![
+        test("depot::uefi", "lb", |test, image| {
+            once(test, image, Firmware::Uefi)
+        }),
+        test("depot::bios", "lb", |test, image| {
+            once(test, image, Firmware::Bios)
+        }),
+        test("depot::killed", "lb", killed),
+        test("depot::clocks", "lb", clocks),
+        test("depot::wrong", "lb", wrong),
+    ]
+}
+
+/// A site of which one machine is there, and its depot.
+struct Depot {
+    folder: Utf8PathBuf,
+    _kept: tempfile::TempDir,
+    port: u16,
+    node: String,
+    program: Utf8PathBuf,
+    images: Utf8PathBuf,
+    child: Option<Process>,
+}
+
+impl Depot {
+    fn new(
+        role: &str,
+        image: &Image,
+        change: impl FnOnce(String) -> String,
+    ) -> anyhow::Result<Self> {
+        let kept = tempfile::tempdir()?;
+        let folder = Utf8Path::from_path(kept.path())
+            .context("the folder has no UTF-8 name")?
+            .to_owned();
+        let key = KeyPair::make(&folder)?;
+        let (text, node) = filled_in(&init(Setup::Ha, 25_000, "mail"), role, &[key.public])?;
+        fs::write(folder.join("site.toml"), change(text))?;
+        // OUT/ROLE/VERSION
+        let images = image
+            .folder
+            .ancestors()
+            .nth(2)
+            .context("no folder of images")?;
+        let mut depot = Self {
+            images: images.to_owned(),
+            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            program: rackwright()?,
+            folder,
+            _kept: kept,
+            node,
+            child: None,
+        };
+        depot.rackwright(&["compile", "site.toml"])?;
+        // Only this role: others would be read and checked each time.
+        let only = depot.folder.join("out");
+        fs::create_dir(&only)?;
+        std::os::unix::fs::symlink(depot.images.join(role), only.join(role))?;
+        depot.start()?;
+        Ok(depot)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(words)
+            .args(["--roles", workspace().join("roles").as_str()])
+            .current_dir(&self.folder);
+        command
+    }
+
+    /// Runs a command that reads the site.
+    fn rackwright(&self, words: &[&str]) -> anyhow::Result<String> {
+        run(self.command(words))
+    }
+
+    /// Runs a command that only asks the depot.
+    fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.program);
+        command.args(words).current_dir(&self.folder);
+        run(command)
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let advertise = format!("{}:{}", Network::HOST, self.port);
+        let site = self.folder.join("site.toml");
+        let state = self.folder.join("depot");
+        let images = self.folder.join("out");
+        let roles = workspace().join("roles");
+        let mut command = Command::new(&self.program);
+        command.args(["serve", site.as_str()]);
+        command.args(["--listen", &listen, "--advertise", &advertise]);
+        command.args(["--images", images.as_str(), "--state", state.as_str()]);
+        command.args(["--roles", roles.as_str()]);
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("depot.txt"))?;
+        self.child = Some(Process::start_logged(&command, Some(log))?);
+        let began = Instant::now();
+        while self.ask(&["depot"]).is_err() {
+            ensure!(
+                began.elapsed() < Duration::from_secs(60),
+                "the depot does not start:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    /// As a power cut would.
+    fn kill(&mut self) {
+        self.child = None;
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("depot.txt")).unwrap_or_default()
+    }
+
+    /// What the depot says of the machine.
+    fn phase(&self) -> anyhow::Result<String> {
+        let rack: serde_json::Value = serde_json::from_str(&self.ask(&["depot", "--json"])?)?;
+        rack["machines"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|machine| machine["node"] == self.node.as_str())
+            .and_then(|machine| machine["phase"].as_str())
+            .map(str::to_owned)
+            .with_context(|| format!("the depot does not know `{}`", self.node))
+    }
+
+    fn wait(&self, phase: &str) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let now = self.phase()?;
+            if now == phase {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < Duration::from_secs(120),
+                "the depot says `{}` is {now}, not {phase}\n{}",
+                self.node,
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    fn arm(&self, more: &[&str]) -> anyhow::Result<()> {
+        let words: Vec<&str> = ["arm", &self.node]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
+        self.ask(&words).map(drop)
+    }
+
+    /// The reference machine, plugged into the depot's network.
+    fn machine(&self, role: &str, firmware: Firmware) -> anyhow::Result<Machine> {
+        let (file, tftp) = match firmware {
+            // QEMU's own iPXE takes a script at once; it is older than the depot's, and fetches that one first.
+            Firmware::Bios => (
+                format!("http://{}:{}/boot.ipxe", Network::HOST, self.port),
+                None,
+            ),
+            Firmware::Uefi => {
+                // QEMU's DHCP server names one file to whoever asks: iPXE is told its script beside it.
+                let tftp = self.folder.join("tftp");
+                fs::create_dir_all(&tftp)?;
+                let loader = fs::read_dir(self.folder.join("out").join(role))?
+                    .flatten()
+                    .map(|entry| entry.path().join("ipxe.efi"))
+                    .find(|path| path.is_file())
+                    .context("no boot loader in the image")?;
+                fs::copy(loader, tftp.join("ipxe.efi"))?;
+                fs::write(
+                    tftp.join("autoexec.ipxe"),
+                    format!(
+                        "#!ipxe\ndhcp\nchain http://{}:{}/boot.ipxe\n",
+                        Network::HOST,
+                        self.port
+                    ),
+                )?;
+                ("ipxe.efi".to_owned(), Some(tftp))
+            }
+        };
+        let network = Network::Boot {
+            address: "10.77.10.99".to_owned(),
+            file,
+            tftp,
+        };
+        // The root image lies in memory twice for a while: in the initrd and in the RAM disk.
+        Ok(machines::reference(role, firmware, None)
+            .memory(3072)
+            .first_network(network)
+            .build()?)
+    }
+}
+
+fn run(mut command: Command) -> anyhow::Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        bail!(
+            "{command:?} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn network() -> Boot {
+    Boot {
+        network: true,
+        ..Boot::default()
+    }
+}
+
+/// On an error: what machine and depot said.
+fn explain<T>(
+    depot: &Depot,
+    machine: &mut Machine,
+    result: anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    if result.is_err() {
+        machine.keep_logs();
+    }
+    result.with_context(|| format!("what the depot said:\n{}", depot.log()))
+}
+
+/// From its boot to the end of the install; the machine restarts at the end, which switches it off here.
+fn install(machine: &mut Machine, boot: &Boot) -> anyhow::Result<()> {
+    let mut running = machine.boot(boot)?;
+    until_installed(&mut running)
+}
+
+fn until_installed(running: &mut Running) -> anyhow::Result<()> {
+    running.wait_for("the plan", Patience::STEP, |event| {
+        matches!(event, Event::Planned { .. }).then_some(())
+    })?;
+    let done = running.wait_for(
+        "the end of the install",
+        Patience::STEP,
+        |event| match event {
+            Event::Ended { outcome, message } => Some((*outcome, message.clone())),
+            _ => None,
+        },
+    )?;
+    ensure!(
+        done.0 == run::Outcome::Done,
+        "the install ended otherwise: {}",
+        done.1
+    );
+    Ok(running.wait_for_end(Patience::STEP)?)
+}
+
+/// Healthy, and the depot says so.
+fn healthy(depot: &Depot, running: &mut Running) -> anyhow::Result<()> {
+    let (well, status) = running.wait_for("health", Patience::HEALTH, |event| match event {
+        Event::Health { healthy, status } => Some((*healthy, status.clone())),
+        _ => None,
+    })?;
+    ensure!(well, "it says it is not healthy: {status}");
+    depot.wait("healthy")
+}
+
+/// Boots from the network and is told to start its disk: not a byte of any disk changes.
+fn is_sent_away(depot: &Depot, machine: &mut Machine) -> anyhow::Result<()> {
+    let before = machine.fingerprints()?;
+    let told = || depot.log().matches("starts its disk").count();
+    let earlier = told();
+    let running = machine.boot(&network())?;
+    let began = Instant::now();
+    while told() == earlier {
+        ensure!(
+            began.elapsed() < Patience::BOOT.0,
+            "it did not ask the depot what to do"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    drop(running);
+    ensure!(
+        machine.fingerprints()? == before,
+        "a disk changed, and nobody had permitted it"
+    );
+    Ok(())
+}
+
+/// A permit, an install; without another permit not a byte changes at the next boot from the network, which starts the disks.
+fn once(test: &Test, image: &Image, firmware: Firmware) -> anyhow::Result<()> {
+    let depot = Depot::new(test.role, image, |site| site)?;
+    let mut machine = depot.machine(test.role, firmware)?;
+    let result = (|| {
+        depot.arm(&["--on-sight"])?;
+        install(&mut machine, &network()).context("install")?;
+        depot.wait("installed")?;
+        is_sent_away(&depot, &mut machine).context("second boot without a permit")?;
+        let mut running = machine.boot(&network())?;
+        healthy(&depot, &mut running).context("boot from the network that starts the disks")?;
+        drop(running);
+        let list = depot.ask(&["depot"])?;
+        ensure!(list.contains(".jsonl"), "no report is kept:\n{list}");
+        Ok(())
+    })();
+    explain(&depot, &mut machine, result)
+}
+
+/// The depot is killed while disks are written, and comes back half a minute later: the install does not wait for it, and the
+/// depot learns all of it.
+fn killed(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let mut depot = Depot::new(test.role, image, |site| site)?;
+    let mut machine = depot.machine(test.role, Firmware::Bios)?;
+    let result = (|| {
+        depot.arm(&["--on-sight"])?;
+        let mut running = machine.boot(&network())?;
+        running.wait_for("the first step", Patience::BOOT, |event| {
+            matches!(event, Event::Finished { .. }).then_some(())
+        })?;
+        depot.kill();
+        std::thread::sleep(Duration::from_secs(5));
+        depot.start()?;
+        ensure!(depot.phase()? == "installing", "it forgot that it installs");
+        until_installed(&mut running)?;
+        drop(running);
+        depot.wait("installed")
+    })();
+    explain(&depot, &mut machine, result)
+}
+
+/// A clock battery that was empty, and one that ran away: certificates are judged by the depot's clock.
+fn clocks(test: &Test, image: &Image) -> anyhow::Result<()> {
+    for clock in ["1970-01-02T00:00:00", "2035-06-01T00:00:00"] {
+        let depot = Depot::new(test.role, image, |site| site)?;
+        let mut machine = depot.machine(test.role, Firmware::Bios)?;
+        let result = (|| {
+            depot.arm(&["--on-sight"])?;
+            let boot = Boot {
+                clock: Some(clock.to_owned()),
+                ..network()
+            };
+            install(&mut machine, &boot)?;
+            depot.wait("installed")
+        })();
+        explain(&depot, &mut machine, result).context(clock)?;
+    }
+    Ok(())
+}
+
+/// No permit, a permit whose time is over, a permit for another board.
+fn wrong(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let depot = Depot::new(test.role, image, |site| site)?;
+    let mut machine = depot.machine(test.role, Firmware::Bios)?;
+    let result = (|| {
+        is_sent_away(&depot, &mut machine).context("no permit")?;
+        depot.arm(&["--on-sight", "--expires", "1s"])?;
+        std::thread::sleep(Duration::from_secs(2));
+        is_sent_away(&depot, &mut machine).context("a permit that is over")
+    })();
+    explain(&depot, &mut machine, result)?;
+    let serial = machines::board_serial(test.role);
+    let other = Depot::new(test.role, image, |site| {
+        site.replace(&serial, "ZM15AS999999")
+    })?;
+    let mut machine = other.machine(test.role, Firmware::Bios)?;
+    let result = (|| {
+        other.arm(&["--on-sight"])?;
+        is_sent_away(&other, &mut machine).context("a permit for another board")
+    })();
+    explain(&other, &mut machine, result)
+}
