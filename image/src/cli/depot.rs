@@ -195,7 +195,7 @@ fn text(rack: &Rack) -> String {
         wide(|machine| &machine.node, 4),
         wide(|machine| &machine.role, 4),
     );
-    let mut text = format!("{:node$}  {:role$}  {:10}  \n", "NODE", "ROLE", "STATE");
+    let mut text = format!("{:node$}  {:role$}  STATE\n", "NODE", "ROLE");
     for machine in &rack.machines {
         let step = machine
             .step
@@ -301,6 +301,16 @@ mod tests {
             }],
             ..Rack::default()
         };
-        insta::assert_snapshot!(text(&rack), @r"");
+        insta::assert_snapshot!(text(&rack), @r"
+        NODE  ROLE    STATE
+        db1   galera  installing   14 % [3/16] write the root image
+        db2   galera  failed      disk gone
+              db2/1-ab.jsonl  failed: disk gone
+        db3   galera  new
+
+        Waiting for approval
+          abcd-efgh  board ZM3, from 10.77.10.33
+            rackwright approve db3 abcd-efgh
+        ");
     }
 }
