@@ -230,8 +230,11 @@ fn front(test: &Test, image: &Image, delivery: Delivery) -> anyhow::Result<()> {
     );
 
     // A keepalived that dies without a word leaves no address behind.
+    // Not masked: a masked unit has no commands for its end.
     both[1 - first].run(
-        "sudo systemctl mask --runtime keepalived.service; sudo systemctl kill --signal=KILL --kill-whom=all keepalived.service",
+        "sudo mkdir -p /run/systemd/system/keepalived.service.d; \
+         printf '[Service]\\nRestart=no\\n' | sudo tee /run/systemd/system/keepalived.service.d/zz-test.conf > /dev/null; \
+         sudo systemctl daemon-reload; sudo systemctl kill --signal=KILL --kill-whom=all keepalived.service",
     )?;
     both[first].wait("has taken over from a killed keepalived", &holds)?;
     both[1 - first].wait("has no stale address", &format!("! {{ {holds}; }}"))?;
