@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use depot::admin::{self, Ask};
-use depot::view::{Permit, Phase, Rack};
+use depot::view::{Permit, Rack};
 
 /// Folder of the depot, where `serve` has its own.
 pub const STATE: &str = "depot";
@@ -173,19 +173,6 @@ pub fn approve(arguments: &Approve) -> Result<u8> {
     Ok(0)
 }
 
-/// For people.
-pub fn word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::New => "new",
-        Phase::Armed => "armed",
-        Phase::Installing => "installing",
-        Phase::Installed => "installed",
-        Phase::Healthy => "healthy",
-        Phase::Failed => "failed",
-        Phase::Unknown => "unknown",
-    }
-}
-
 fn text(rack: &Rack) -> String {
     let wide = |name: fn(&depot::view::Machine) -> &str, least: usize| {
         let longest = rack.machines.iter().map(|machine| name(machine).len());
@@ -205,7 +192,7 @@ fn text(rack: &Rack) -> String {
             "{:node$}  {:role$}  {:10}  {}{}",
             machine.node,
             machine.role,
-            word(machine.phase),
+            board::words::phase(machine.phase),
             step.unwrap_or_default(),
             machine.line.as_deref().unwrap_or_default()
         );
@@ -238,7 +225,7 @@ fn text(rack: &Rack) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use depot::view::{Machine, Report, Step, Stranger};
+    use depot::view::{Machine, Phase, Report, Step, Stranger};
 
     #[test]
     fn times() {

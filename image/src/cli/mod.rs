@@ -16,6 +16,7 @@ mod sign;
 mod site;
 mod tui;
 mod unlock;
+mod watch;
 
 pub use build::cache_folder;
 

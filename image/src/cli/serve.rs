@@ -1,7 +1,7 @@
 //! `rackwright serve`: the depot on a workstation, with everything that the machines of a site file need.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,7 +23,7 @@ use roles::{RoleSet, Site};
 use run::node_source::rack;
 use zeroize::Zeroizing;
 
-use super::{compile, derived};
+use super::{compile, derived, watch};
 use crate::manifest::Manifest;
 
 /// The installer's messages: screen, both serial lines.
@@ -59,6 +59,15 @@ pub struct Serve {
     /// First and last address for machines, for `--dhcp own`
     #[arg(long, value_name = "FIRST-LAST", value_parser = range)]
     range: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// Where the board's web page is; it shows, and changes nothing
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9212")]
+    board: SocketAddr,
+    /// Lines instead of the board on this terminal
+    #[arg(long)]
+    plain: bool,
+    /// Tell this URL when a machine is installed, healthy or failed
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
     /// `console=` of the installer; may be repeated, the last one is /dev/console
     /// [default: tty0, ttyS0 and ttyS1 at 115200]
     #[arg(long, value_name = "CONSOLE")]
@@ -86,7 +95,9 @@ fn range(text: &str) -> Result<(Ipv4Addr, Ipv4Addr), String> {
 }
 
 pub fn run(arguments: &Serve) -> Result<u8> {
-    logs();
+    let on_board =
+        std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !arguments.plain;
+    logs(on_board.then_some(arguments.state.as_path()))?;
     let roles = derived::roles(arguments.role_data.as_ref())?;
     let site = derived::site(&arguments.site, &roles)?;
     let seed = compile::need_seed(&arguments.site, arguments.seed.as_ref())?;
@@ -157,28 +168,65 @@ pub fn run(arguments: &Serve) -> Result<u8> {
         "serving {} on {}, for machines http://{host}; pin {}",
         arguments.site, arguments.listen, service.pin
     ))?;
-    {
-        let store = Arc::clone(&store);
-        std::thread::spawn(move || admin.serve(&store));
-    }
-    {
-        let store = Arc::clone(&store);
-        std::thread::spawn(move || tell(&store));
+    let board = TcpListener::bind(arguments.board)
+        .with_context(|| format!("cannot listen on {}", arguments.board))?;
+    say(&format!("the board is on http://{}", board.local_addr()?))?;
+    let pages = board::page::router(Arc::clone(&store));
+    std::thread::spawn(move || {
+        if let Err(error) = ::depot::server::serve_plain(board, pages) {
+            tracing::error!("the board's page ended: {error}");
+        }
+    });
+    let operators = Arc::clone(&store);
+    std::thread::spawn(move || admin.serve(&operators));
+    let hook = arguments
+        .webhook
+        .as_deref()
+        .map(board::hook::Hook::start)
+        .transpose()?;
+    let told = Arc::clone(&store);
+    std::thread::spawn(move || watch::news(&told, hook.as_ref()));
+    if on_board {
+        // The service runs beside the board; whoever leaves it sees lines.
+        let shown = Arc::clone(&store);
+        std::thread::spawn(move || {
+            watch::board(&shown);
+            watch::lines(&shown);
+        });
+    } else {
+        let told = Arc::clone(&store);
+        std::thread::spawn(move || watch::lines(&told));
     }
     ::depot::server::serve(listener, service, config, axum::Router::new())?;
     Ok(0)
 }
 
-/// Lines on standard error: who is there, and the service's own warnings.
-fn logs() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .try_init();
+/// The service's own lines: on standard error, or, beside the board, in `depot.txt` of this folder.
+fn logs(folder: Option<&Utf8Path>) -> Result<()> {
+    let filter = || {
+        tracing_subscriber::EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"))
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_target(false);
+    match folder {
+        None => {
+            let _ = lines.with_writer(std::io::stderr).without_time().try_init();
+        }
+        Some(folder) => {
+            fs_err::create_dir_all(folder)?;
+            let file = fs_err::File::options()
+                .create(true)
+                .append(true)
+                .open(folder.join("depot.txt"))?;
+            let _ = lines
+                .with_ansi(false)
+                .with_writer(Mutex::new(file.into_file()))
+                .try_init();
+        }
+    }
+    Ok(())
 }
 
 fn say(line: &str) -> Result<()> {
@@ -187,47 +235,6 @@ fn say(line: &str) -> Result<()> {
 
 fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf> {
     Ok(path.canonicalize_utf8()?)
-}
-
-/// Lines for whoever looks: a fold over what the depot shows.
-fn tell(store: &Store) {
-    let mut last: BTreeMap<String, String> = BTreeMap::new();
-    loop {
-        let rack = store.rack(now());
-        for machine in &rack.machines {
-            let line = format!(
-                "{:12} {:10} {}",
-                machine.node,
-                super::depot::word(machine.phase),
-                machine.line.as_deref().unwrap_or_default()
-            );
-            let line = line.trim_end().to_owned();
-            let before = last.insert(machine.node.clone(), line.clone());
-            if before.is_some_and(|before| before != line) {
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }
-        }
-        for stranger in &rack.strangers {
-            let line = format!(
-                "a machine waits: {} (board {}, from {}){}",
-                stranger.fingerprint,
-                stranger.board.as_deref().unwrap_or("unknown"),
-                stranger.from,
-                stranger
-                    .guess
-                    .as_ref()
-                    .map(|guess| format!(", may be {guess}"))
-                    .unwrap_or_default()
-            );
-            if last
-                .insert(stranger.fingerprint.clone(), line.clone())
-                .is_none_or(|before| before != line)
-            {
-                let _ = writeln!(std::io::stderr(), "{line}");
-            }
-        }
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
 }
 
 fn now() -> u64 {
@@ -330,7 +337,7 @@ fn folders(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     for entry in entries {
         let entry = entry?;
         let hidden = entry.file_name().starts_with('.');
-        if entry.file_type()?.is_dir() && !hidden {
+        if entry.path().is_dir() && !hidden {
             folders.push(entry.into_path());
         }
     }

@@ -52,6 +52,35 @@ pub fn serve(
     })
 }
 
+/// Serves routes without TLS, on an address that machines are not told.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn serve_plain(listener: TcpListener, router: Router) -> std::io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => {
+                    let peer = Peer {
+                        address,
+                        tls: false,
+                    };
+                    tokio::spawn(answer(stream, router.clone(), peer));
+                }
+                Err(error) => {
+                    tracing::warn!("a connection could not be taken: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    })
+}
+
 async fn accept(
     listener: tokio::net::TcpListener,
     router: Router,

@@ -112,7 +112,7 @@ impl Depot {
         command.args(["serve", site.as_str()]);
         command.args(["--listen", &listen, "--advertise", &advertise]);
         command.args(["--images", images.as_str(), "--state", state.as_str()]);
-        command.args(["--roles", roles.as_str()]);
+        command.args(["--roles", roles.as_str(), "--board", "127.0.0.1:0"]);
         let log = fs::File::options()
             .create(true)
             .append(true)
