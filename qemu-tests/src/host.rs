@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 
 /// A program (or file) and the Debian package that has it.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 16] = [
     ("mmdebstrap", "mmdebstrap"),
     ("unshare", "util-linux"),
     ("sfdisk", "fdisk"),
@@ -21,6 +21,7 @@ const NEEDED: [(&str, &str); 15] = [
     ("newuidmap", "uidmap"),
     ("ipmi_sim", "openipmi"),
     ("minisign", "minisign"),
+    ("dnsmasq", "dnsmasq-base"),
     ("ip", "iproute2"),
     ("ping", "iputils-ping"),
 ];

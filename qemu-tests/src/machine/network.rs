@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use camino::Utf8PathBuf;
-
 /// One port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nic {
@@ -35,15 +33,12 @@ pub enum Network {
         /// network.
         open: bool,
     },
-    /// QEMU's own NAT and DHCP server with the addresses of a site's network `mgmt`, for a boot from the network: the host is
-    /// [`Network::HOST`] there, and answers at all of its ports of 127.0.0.1.
-    Boot {
-        /// The guest's address.
-        address: String,
-        /// Boot file that DHCP names: a URL, or a name in `tftp`.
-        file: String,
-        /// Folder served by TFTP.
-        tftp: Option<Utf8PathBuf>,
+    /// A tap of a [`Segment`](super::Segment), in the network namespace of a process.
+    Tap {
+        /// Its name there.
+        name: String,
+        /// Process id.
+        namespace: u32,
     },
     /// A port of a [`Switch`](crate::switch::Switch).
     Switch {
@@ -52,11 +47,6 @@ pub enum Network {
     },
     /// A switch with nobody else on it.
     Nothing,
-}
-
-impl Network {
-    /// The host in a network of [`Network::Boot`].
-    pub const HOST: &str = "10.77.10.250";
 }
 
 impl Nic {
@@ -70,19 +60,8 @@ impl Nic {
                     .unwrap_or_default();
                 format!("user,id=net{index},restrict={restrict}{forward}")
             }
-            Network::Boot {
-                address,
-                file,
-                tftp,
-            } => {
-                let tftp = tftp
-                    .as_ref()
-                    .map(|folder| format!(",tftp={folder}"))
-                    .unwrap_or_default();
-                format!(
-                    "user,id=net{index},net=10.77.10.0/24,host={},dns=10.77.10.251,dhcpstart={address}{tftp},bootfile={file}",
-                    Network::HOST
-                )
+            Network::Tap { name, .. } => {
+                format!("tap,id=net{index},ifname={name},script=no,downscript=no")
             }
             Network::Switch { port } => format!("socket,id=net{index},connect={port}"),
             // A hub without a second port never takes a packet, and the guest's transmit queue hangs ("NETDEV

@@ -42,6 +42,11 @@ impl Process {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub(crate) fn exited(&mut self) -> bool {
         if self.ended.is_none() {

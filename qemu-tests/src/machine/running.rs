@@ -10,7 +10,7 @@ use run::event::{Event, Record};
 
 use super::files::Run;
 use super::process::Process;
-use super::{Boot, Events, Files, MachineError, Qmp, Specification, arguments};
+use super::{Boot, Events, Files, MachineError, Network, Qmp, Specification, arguments, segment};
 
 /// Console lines in an error.
 const TAIL: usize = 40;
@@ -52,6 +52,13 @@ impl Running {
         let run = files.run(number);
         let mut command = Command::new("qemu-system-x86_64");
         command.args(arguments(specification, files, boot, number));
+        let namespace = specification.nics.iter().find_map(|nic| match nic.network {
+            Network::Tap { namespace, .. } => Some(namespace),
+            _ => None,
+        });
+        if let Some(namespace) = namespace {
+            command = segment::inside(namespace, &command);
+        }
         let log = fs::File::create(&run.messages)?;
         let process = Process::start_logged(&command, Some(log))?;
         Ok(Self {

@@ -1,6 +1,6 @@
 //! What a machine is made of: plain data and its builder.
 
-use super::{Accelerator, Board, Disk, Machine, MachineError, Network, Nic};
+use super::{Accelerator, Board, Disk, Machine, MachineError, Network, Nic, NicModel};
 
 /// A machine as data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,10 +140,11 @@ impl Builder {
         self
     }
 
-    /// Plugs the first network port into another network.
+    /// Changes the first network port and what it is plugged into.
     #[must_use]
-    pub fn first_network(mut self, network: Network) -> Self {
+    pub fn first_port(mut self, model: NicModel, network: Network) -> Self {
         if let Some(nic) = self.specification.nics.first_mut() {
+            nic.model = model;
             nic.network = network;
         }
         self

@@ -1,7 +1,6 @@
 //! Machines with blank disks and nothing but the network: `rackwright serve` gives them everything. By BIOS and by UEFI, with and
 //! without a permit, a depot that is killed, a clock that is wrong by years.
 
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,17 +13,19 @@ use run::event::Event;
 use super::compiled::filled_in;
 use super::machines::Test;
 use crate::images::{Image, rackwright, workspace};
-use crate::machine::{Boot, Firmware, KeyPair, Machine, Network, Patience, Process, Running};
+use crate::machine::{
+    Boot, Firmware, HOST, KeyPair, Machine, NicModel, Patience, Process, Running, Segment,
+};
 use crate::machines;
 
 pub(super) fn tests() -> Vec<Test> {
     let test = |name, role, run| Test { name, role, run };
     vec![
         test("depot::uefi", "lb", |test, image| {
-            once(test, image, Firmware::Uefi)
+            once(test, image, Firmware::Uefi, Dhcp::Own)
         }),
         test("depot::bios", "lb", |test, image| {
-            once(test, image, Firmware::Bios)
+            once(test, image, Firmware::Bios, Dhcp::Proxy)
         }),
         test("depot::killed", "lb", killed),
         test("depot::clocks", "lb", clocks),
@@ -36,17 +37,29 @@ pub(super) fn tests() -> Vec<Test> {
 struct Depot {
     folder: Utf8PathBuf,
     _kept: tempfile::TempDir,
-    port: u16,
     node: String,
     program: Utf8PathBuf,
     images: Utf8PathBuf,
+    dhcp: Dhcp,
     child: Option<Process>,
+    /// Last: whoever is in it ends before.
+    segment: Segment,
+}
+
+/// Who gives addresses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dhcp {
+    /// The depot.
+    Own,
+    /// Another server; the depot adds the boot file.
+    Proxy,
 }
 
 impl Depot {
     fn new(
         role: &str,
         image: &Image,
+        dhcp: Dhcp,
         change: impl FnOnce(String) -> String,
     ) -> anyhow::Result<Self> {
         let kept = tempfile::tempdir()?;
@@ -64,12 +77,13 @@ impl Depot {
             .context("no folder of images")?;
         let mut depot = Self {
             images: images.to_owned(),
-            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
             program: rackwright()?,
             folder,
             _kept: kept,
             node,
+            dhcp,
             child: None,
+            segment: Segment::new(dhcp == Dhcp::Proxy)?,
         };
         depot.rackwright(&["compile", "site.toml"])?;
         // Only this role: others would be read and checked each time.
@@ -102,17 +116,21 @@ impl Depot {
     }
 
     fn start(&mut self) -> anyhow::Result<()> {
-        let listen = format!("127.0.0.1:{}", self.port);
-        let advertise = format!("{}:{}", Network::HOST, self.port);
         let site = self.folder.join("site.toml");
         let state = self.folder.join("depot");
         let images = self.folder.join("out");
         let roles = workspace().join("roles");
         let mut command = Command::new(&self.program);
         command.args(["serve", site.as_str()]);
-        command.args(["--listen", &listen, "--advertise", &advertise]);
+        command.args(["--advertise", &format!("{HOST}:9211")]);
+        match self.dhcp {
+            Dhcp::Proxy => command.args(["--dhcp", "proxy"]),
+            Dhcp::Own => command.args(["--dhcp", "own", "--range", "10.77.10.200-10.77.10.249"]),
+        };
+        command.args(["--interface", "br0"]);
         command.args(["--images", images.as_str(), "--state", state.as_str()]);
         command.args(["--roles", roles.as_str(), "--board", "127.0.0.1:0"]);
+        let command = self.segment.inside(&command);
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -179,42 +197,11 @@ impl Depot {
 
     /// The reference machine, plugged into the depot's network.
     fn machine(&self, role: &str, firmware: Firmware) -> anyhow::Result<Machine> {
-        let (file, tftp) = match firmware {
-            // QEMU's own iPXE takes a script at once; it is older than the depot's, and fetches that one first.
-            Firmware::Bios => (
-                format!("http://{}:{}/boot.ipxe", Network::HOST, self.port),
-                None,
-            ),
-            Firmware::Uefi => {
-                // QEMU's DHCP server names one file to whoever asks: iPXE is told its script beside it.
-                let tftp = self.folder.join("tftp");
-                fs::create_dir_all(&tftp)?;
-                let loader = fs::read_dir(self.folder.join("out").join(role))?
-                    .flatten()
-                    .map(|entry| entry.path().join("ipxe.efi"))
-                    .find(|path| path.is_file())
-                    .context("no boot loader in the image")?;
-                fs::copy(loader, tftp.join("ipxe.efi"))?;
-                fs::write(
-                    tftp.join("autoexec.ipxe"),
-                    format!(
-                        "#!ipxe\ndhcp\nchain http://{}:{}/boot.ipxe\n",
-                        Network::HOST,
-                        self.port
-                    ),
-                )?;
-                ("ipxe.efi".to_owned(), Some(tftp))
-            }
-        };
-        let network = Network::Boot {
-            address: "10.77.10.99".to_owned(),
-            file,
-            tftp,
-        };
         // The root image lies in memory twice for a while: in the initrd and in the RAM disk.
         Ok(machines::reference(role, firmware, None)
             .memory(3072)
-            .first_network(network)
+            // QEMU 7.2 stops on an assertion (`e1000e_intrmgr_on_throttling_timer`) when a driver takes an e1000e over from UNDI.
+            .first_port(NicModel::Virtio, self.segment.tap(0)?)
             .build()?)
     }
 }
@@ -312,8 +299,8 @@ fn is_sent_away(depot: &Depot, machine: &mut Machine) -> anyhow::Result<()> {
 }
 
 /// A permit, an install; without another permit not a byte changes at the next boot from the network, which starts the disks.
-fn once(test: &Test, image: &Image, firmware: Firmware) -> anyhow::Result<()> {
-    let depot = Depot::new(test.role, image, |site| site)?;
+fn once(test: &Test, image: &Image, firmware: Firmware, dhcp: Dhcp) -> anyhow::Result<()> {
+    let depot = Depot::new(test.role, image, dhcp, |site| site)?;
     let mut machine = depot.machine(test.role, firmware)?;
     let result = (|| {
         depot.arm(&["--on-sight"])?;
@@ -333,7 +320,7 @@ fn once(test: &Test, image: &Image, firmware: Firmware) -> anyhow::Result<()> {
 /// The depot is killed while disks are written, and comes back half a minute later: the install does not wait for it, and the
 /// depot learns all of it.
 fn killed(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let mut depot = Depot::new(test.role, image, |site| site)?;
+    let mut depot = Depot::new(test.role, image, Dhcp::Own, |site| site)?;
     let mut machine = depot.machine(test.role, Firmware::Bios)?;
     let result = (|| {
         depot.arm(&["--on-sight"])?;
@@ -355,7 +342,7 @@ fn killed(test: &Test, image: &Image) -> anyhow::Result<()> {
 /// A clock battery that was empty, and one that ran away: certificates are judged by the depot's clock.
 fn clocks(test: &Test, image: &Image) -> anyhow::Result<()> {
     for clock in ["1970-01-02T00:00:00", "2035-06-01T00:00:00"] {
-        let depot = Depot::new(test.role, image, |site| site)?;
+        let depot = Depot::new(test.role, image, Dhcp::Own, |site| site)?;
         let mut machine = depot.machine(test.role, Firmware::Bios)?;
         let result = (|| {
             depot.arm(&["--on-sight"])?;
@@ -373,7 +360,7 @@ fn clocks(test: &Test, image: &Image) -> anyhow::Result<()> {
 
 /// No permit, a permit whose time is over, a permit for another board.
 fn wrong(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let depot = Depot::new(test.role, image, |site| site)?;
+    let depot = Depot::new(test.role, image, Dhcp::Own, |site| site)?;
     let mut machine = depot.machine(test.role, Firmware::Bios)?;
     let result = (|| {
         is_sent_away(&depot, &mut machine).context("no permit")?;
@@ -383,7 +370,7 @@ fn wrong(test: &Test, image: &Image) -> anyhow::Result<()> {
     })();
     explain(&depot, &mut machine, result)?;
     let serial = machines::board_serial(test.role);
-    let other = Depot::new(test.role, image, |site| {
+    let other = Depot::new(test.role, image, Dhcp::Own, |site| {
         site.replace(&serial, "ZM15AS999999")
     })?;
     let mut machine = other.machine(test.role, Firmware::Bios)?;

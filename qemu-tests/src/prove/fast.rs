@@ -50,6 +50,11 @@ pub(super) fn tests() -> Vec<Test> {
             run: || real("preflight", "live", &[], &[]),
         },
         Test {
+            name: "dhcp",
+            beside: true,
+            run: || real("depot", "dhcp", &[], &[]),
+        },
+        Test {
             name: "mail",
             beside: true,
             run: || {

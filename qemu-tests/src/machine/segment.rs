@@ -1,0 +1,108 @@
+//! A network of its own for machines and a depot: a bridge with taps in a network namespace, where real daemons listen. It ends
+//! with its value, whatever happens.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::process::Process;
+
+/// Address of the host in a segment.
+pub const HOST: &str = "10.77.10.250";
+/// Taps: `tap0`, `tap1`, ...
+const TAPS: u32 = 4;
+
+/// The bridge is `br0`. `$1`: whether another DHCP server is there.
+const MAKE: &str = r#"
+set -e
+ip link set lo up
+ip link add br0 type bridge
+ip link set br0 up
+ip address add 10.77.10.250/24 dev br0
+for number in 0 1 2 3; do
+    ip tuntap add "tap$number" mode tap
+    ip link set "tap$number" master br0 up
+done
+if [ "$1" = other ]; then
+    unshare --net sleep infinity &
+    other=$!
+    sleep 0.5
+    ip link add other0 type veth peer name eth0 netns "$other"
+    ip link set other0 master br0 up
+    nsenter --net="/proc/$other/ns/net" ip address add 10.77.10.1/24 dev eth0
+    nsenter --net="/proc/$other/ns/net" ip link set eth0 up
+    nsenter --net="/proc/$other/ns/net" dnsmasq --keep-in-foreground --port=0 --interface=eth0 --bind-interfaces \
+        --conf-file=/dev/null --dhcp-range=10.77.10.100,10.77.10.150,1h --user=root --pid-file= --dhcp-leasefile=/dev/null &
+fi
+ip link add ready type dummy 2>/dev/null || ip link add ready type bridge
+exec sleep infinity
+"#;
+
+/// A network segment.
+#[derive(Debug)]
+pub struct Segment {
+    holder: Process,
+}
+
+impl Segment {
+    /// Makes it. `other`: with a DHCP server that is not the depot's.
+    ///
+    /// # Errors
+    /// The kernel or this account does not allow it.
+    pub fn new(other: bool) -> anyhow::Result<Self> {
+        let mut command = Command::new("unshare");
+        if !nix::unistd::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--net", "sh", "-c", MAKE, "sh"]);
+        command.arg(if other { "other" } else { "alone" });
+        let mut segment = Self {
+            holder: Process::start(&command)?,
+        };
+        let began = Instant::now();
+        let mut look = Command::new("ip");
+        look.args(["link", "show", "ready"]);
+        while !segment
+            .inside(&look)
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
+            anyhow::ensure!(
+                !segment.holder.exited() && began.elapsed() < Duration::from_secs(20),
+                "no network namespace with bridge and taps can be made here"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(segment)
+    }
+
+    /// What a machine's port is plugged into.
+    ///
+    /// # Errors
+    /// There are fewer taps.
+    pub fn tap(&self, number: u32) -> anyhow::Result<super::Network> {
+        anyhow::ensure!(number < TAPS, "there are {TAPS} taps");
+        Ok(super::Network::Tap {
+            name: format!("tap{number}"),
+            namespace: self.holder.id(),
+        })
+    }
+
+    /// The same command inside.
+    #[must_use]
+    pub fn inside(&self, command: &Command) -> Command {
+        inside(self.holder.id(), command)
+    }
+}
+
+/// The same command in the network namespace of a process.
+pub(super) fn inside(namespace: u32, command: &Command) -> Command {
+    let mut wrapped = Command::new("nsenter");
+    if !nix::unistd::geteuid().is_root() {
+        wrapped.args(["--user", "--preserve-credentials"]);
+    }
+    wrapped
+        .args(["--net", "--target", &namespace.to_string(), "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    wrapped
+}
