@@ -212,7 +212,11 @@ fn logs(folder: Option<&Utf8Path>) -> Result<()> {
         .with_target(false);
     match folder {
         None => {
-            let _ = lines.with_writer(std::io::stderr).without_time().try_init();
+            let _ = lines
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr)
+                .without_time()
+                .try_init();
         }
         Some(folder) => {
             fs_err::create_dir_all(folder)?;

@@ -14,6 +14,7 @@ use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::process::Process;
+use super::segment::Segment;
 
 /// A running BMC; ended when dropped.
 #[derive(Debug)]
@@ -48,13 +49,51 @@ impl Bmc {
         )
     }
 
+    /// Starts one inside a segment, at an address of its own there and the usual port; it is switched off.
+    ///
+    /// # Errors
+    /// If the program is missing.
+    pub fn start_inside(
+        folder: &Utf8Path,
+        segment: &Segment,
+        address: &str,
+        machine_port: u16,
+    ) -> anyhow::Result<Self> {
+        let mut own = Command::new("ip");
+        own.args(["address", "add", &format!("{address}/24"), "dev", "br0"]);
+        let output = segment.inside(&own).output()?;
+        anyhow::ensure!(
+            output.status.success(),
+            "no address {address}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let mut bmc = Self::start_at(folder, (address, 623), machine_port, Some(segment))?;
+        fs_err::write(folder.join("power"), "0")?;
+        std::thread::sleep(Duration::from_secs(1));
+        anyhow::ensure!(
+            !bmc.exited(),
+            "`ipmi_sim` ended; its output is in `{}`",
+            folder.join("log")
+        );
+        Ok(bmc)
+    }
+
     fn start_once(folder: &Utf8Path) -> anyhow::Result<Self> {
         let network_port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let machine_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        Self::start_at(folder, ("127.0.0.1", network_port), machine_port, None)
+    }
+
+    fn start_at(
+        folder: &Utf8Path,
+        network: (&str, u16),
+        machine_port: u16,
+        segment: Option<&Segment>,
+    ) -> anyhow::Result<Self> {
         let chassis = folder.join("chassis");
         fs_err::write(
             folder.join("lan.conf"),
-            settings(network_port, machine_port, &chassis),
+            settings(network, machine_port, &chassis),
         )?;
         fs_err::write(folder.join("bmc.emu"), CONTROLLER)?;
         fs_err::write(&chassis, chassis_program(folder))?;
@@ -68,12 +107,15 @@ impl Bmc {
             .args(["-c", folder.join("lan.conf").as_str()])
             .args(["-f", folder.join("bmc.emu").as_str()])
             .args(["-s", folder.join("state").as_str()]);
+        if let Some(segment) = segment {
+            command = segment.inside(&command);
+        }
         let log = fs_err::File::create(folder.join("log"))?;
         Ok(Self {
             process: Process::start_logged(&command, Some(log))?,
             folder: folder.to_owned(),
             machine_port,
-            network_port,
+            network_port: network.1,
         })
     }
 
@@ -119,14 +161,14 @@ impl Bmc {
     }
 }
 
-fn settings(network: u16, machine: u16, chassis: &Utf8Path) -> String {
+fn settings((address, network): (&str, u16), machine: u16, chassis: &Utf8Path) -> String {
     let levels: String = ["callback", "user", "operator", "admin"]
         .iter()
         .map(|level| format!(" allowed_auths_{level} none md2 md5 straight\n"))
         .collect();
     format!(
         "name \"bmc\"\nset_working_mc 0x20\n\
-         startlan 1\n addr 127.0.0.1 {network}\n priv_limit admin\n{levels} \
+         startlan 1\n addr {address} {network}\n priv_limit admin\n{levels} \
          guid a123456789abcdefa123456789abcdef\nendlan\n\
          serial 15 127.0.0.1 {machine} codec VM\n\
          chassis_control \"{chassis}\"\n\

@@ -55,6 +55,12 @@ impl Process {
         self.ended.is_some()
     }
 
+    /// Whether it ended well; absent while it runs.
+    pub(crate) fn success(&mut self) -> Option<bool> {
+        self.exited();
+        self.ended.map(|status| status.success())
+    }
+
     /// Kills the group and waits for the child.
     pub(crate) fn kill(&mut self) {
         if self.exited() {

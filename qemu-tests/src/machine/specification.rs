@@ -84,6 +84,16 @@ impl Builder {
         self
     }
 
+    /// Another machine of the same kind: serial number of its board, MAC addresses of its ports.
+    #[must_use]
+    pub fn twin(mut self, serial: &str, mac: impl Fn(usize) -> String) -> Self {
+        serial.clone_into(&mut self.specification.board_serial);
+        for (index, nic) in self.specification.nics.iter_mut().enumerate() {
+            nic.mac = mac(index);
+        }
+        self
+    }
+
     /// Firmware interface, UEFI if not called.
     #[must_use]
     pub fn firmware(mut self, firmware: Firmware) -> Self {

@@ -147,22 +147,38 @@ pub(super) fn filled_in(
         .and_then(Value::as_table_mut)
         .context("no `access`")?;
     access.insert("ssh_keys".to_owned(), ssh_keys.to_vec().into());
+    let serial = machines::board_serial(role);
+    let name = fill(&mut site, role, 0, &serial, &machines::mac, None)?;
+    Ok((toml::to_string(&site)?, name))
+}
+
+/// Says of machine `number` (from 0) of a role what it is: serial number of its board, MAC addresses of its ports by their
+/// order, and where its BMC is reached. Gives its name.
+pub(super) fn fill(
+    site: &mut Table,
+    role: &str,
+    number: usize,
+    serial: &str,
+    mac: &dyn Fn(usize) -> String,
+    bmc: Option<(&str, &str)>,
+) -> anyhow::Result<String> {
     let node = site
         .get_mut("nodes")
         .and_then(Value::as_array_mut)
         .into_iter()
         .flatten()
         .filter_map(Value::as_table_mut)
-        .find(|node| node.get("role").and_then(Value::as_str) == Some(role))
-        .with_context(|| format!("no machine with the role `{role}`"))?;
-    node.insert("serial".to_owned(), machines::board_serial(role).into());
+        .filter(|node| node.get("role").and_then(Value::as_str) == Some(role))
+        .nth(number)
+        .with_context(|| format!("no machine {number} with the role `{role}`"))?;
+    node.insert("serial".to_owned(), serial.into());
     let addresses = node.get("addresses").and_then(Value::as_table);
     let links: Vec<Value> = machines::networks(role)
         .iter()
         .enumerate()
         .filter(|(_, network)| addresses.is_some_and(|all| all.contains_key(**network)))
         .map(|(index, network)| {
-            let port = Table::from_iter([("mac".to_owned(), machines::mac(index).into())]);
+            let port = Table::from_iter([("mac".to_owned(), mac(index).into())]);
             Value::Table(Table::from_iter([
                 ("networks".to_owned(), Value::Array(vec![(*network).into()])),
                 ("ports".to_owned(), Value::Array(vec![Value::Table(port)])),
@@ -170,12 +186,15 @@ pub(super) fn filled_in(
         })
         .collect();
     node.insert("links".to_owned(), Value::Array(links));
-    let name = node
-        .get("name")
-        .and_then(Value::as_str)
-        .context("a machine without name")?
-        .to_owned();
-    Ok((toml::to_string(&site)?, name))
+    if let Some((address, user)) = bmc {
+        let bmc = Table::from_iter([
+            ("address".to_owned(), Value::from(address)),
+            ("user".to_owned(), user.into()),
+        ]);
+        node.insert("bmc".to_owned(), Value::Table(bmc));
+    }
+    let name = node.get("name").and_then(Value::as_str);
+    Ok(name.context("a machine without name")?.to_owned())
 }
 
 #[cfg(test)]

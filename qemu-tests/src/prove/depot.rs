@@ -30,25 +30,26 @@ pub(super) fn tests() -> Vec<Test> {
         test("depot::killed", "lb", killed),
         test("depot::clocks", "lb", clocks),
         test("depot::wrong", "lb", wrong),
+        test("depot::flipped", "lb", flipped),
+        test("depot::rack", "lb", super::rack::rack),
     ]
 }
 
 /// A site of which one machine is there, and its depot.
-struct Depot {
-    folder: Utf8PathBuf,
+pub(super) struct Depot {
+    pub(super) folder: Utf8PathBuf,
     _kept: tempfile::TempDir,
     node: String,
     program: Utf8PathBuf,
-    images: Utf8PathBuf,
     dhcp: Dhcp,
     child: Option<Process>,
     /// Last: whoever is in it ends before.
-    segment: Segment,
+    pub(super) segment: Segment,
 }
 
 /// Who gives addresses.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dhcp {
+pub(super) enum Dhcp {
     /// The depot.
     Own,
     /// Another server; the depot adds the boot file.
@@ -62,21 +63,26 @@ impl Depot {
         dhcp: Dhcp,
         change: impl FnOnce(String) -> String,
     ) -> anyhow::Result<Self> {
+        Self::of_site(&[(role, image)], dhcp, |key| {
+            let (text, node) = filled_in(&init(Setup::Ha, 25_000, "mail"), role, &[key])?;
+            Ok((change(text), node))
+        })
+    }
+
+    /// `site`: text of the site file, and a machine's name, for an administrator's public key.
+    pub(super) fn of_site(
+        images: &[(&str, &Image)],
+        dhcp: Dhcp,
+        site: impl FnOnce(String) -> anyhow::Result<(String, String)>,
+    ) -> anyhow::Result<Self> {
         let kept = tempfile::tempdir()?;
         let folder = Utf8Path::from_path(kept.path())
             .context("the folder has no UTF-8 name")?
             .to_owned();
         let key = KeyPair::make(&folder)?;
-        let (text, node) = filled_in(&init(Setup::Ha, 25_000, "mail"), role, &[key.public])?;
-        fs::write(folder.join("site.toml"), change(text))?;
-        // OUT/ROLE/VERSION
-        let images = image
-            .folder
-            .ancestors()
-            .nth(2)
-            .context("no folder of images")?;
+        let (text, node) = site(key.public)?;
+        fs::write(folder.join("site.toml"), text)?;
         let mut depot = Self {
-            images: images.to_owned(),
             program: rackwright()?,
             folder,
             _kept: kept,
@@ -86,15 +92,23 @@ impl Depot {
             segment: Segment::new(dhcp == Dhcp::Proxy)?,
         };
         depot.rackwright(&["compile", "site.toml"])?;
-        // Only this role: others would be read and checked each time.
-        let only = depot.folder.join("out");
-        fs::create_dir(&only)?;
-        std::os::unix::fs::symlink(depot.images.join(role), only.join(role))?;
+        // Only these roles: others would be read and checked each time. Copies, which a test may spoil.
+        for (role, image) in images {
+            let only = depot.folder.join("out").join(role).join("1");
+            fs::create_dir_all(&only)?;
+            for entry in fs::read_dir(&image.folder)? {
+                let entry = entry?;
+                fs::copy(
+                    entry.path(),
+                    only.join(entry.file_name().to_string_lossy().as_ref()),
+                )?;
+            }
+        }
         depot.start()?;
         Ok(depot)
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(words)
@@ -109,7 +123,7 @@ impl Depot {
     }
 
     /// Runs a command that only asks the depot.
-    fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub(super) fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.program);
         command.args(words).current_dir(&self.folder);
         run(command)
@@ -153,7 +167,7 @@ impl Depot {
         self.child = None;
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("depot.txt")).unwrap_or_default()
     }
 
@@ -221,7 +235,7 @@ fn run(mut command: Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn network() -> Boot {
+pub(super) fn network() -> Boot {
     Boot {
         network: true,
         ..Boot::default()
@@ -379,4 +393,39 @@ fn wrong(test: &Test, image: &Image) -> anyhow::Result<()> {
         is_sent_away(&other, &mut machine).context("a permit for another board")
     })();
     explain(&other, &mut machine, result)
+}
+
+/// A byte of the root image turns over between the depot's look and the machine: the first process notices, and no disk changes.
+fn flipped(test: &Test, image: &Image) -> anyhow::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let depot = Depot::new(test.role, image, Dhcp::Own, |site| site)?;
+    let mut machine = depot.machine(test.role, Firmware::Bios)?;
+    let result = (|| {
+        let root = depot
+            .folder
+            .join("out")
+            .join(test.role)
+            .join("1/root.squashfs");
+        let file = fs::File::options().read(true).write(true).open(&root)?;
+        let mut byte = [0];
+        let middle = file.metadata()?.len() / 2;
+        file.file().read_exact_at(&mut byte, middle)?;
+        file.file().write_all_at(&[byte[0] ^ 1], middle)?;
+        depot.arm(&["--on-sight"])?;
+        let before = machine.fingerprints()?;
+        let mut running = machine.boot(&network())?;
+        let began = Instant::now();
+        while !running.console(0).contains("the root image is damaged") {
+            ensure!(
+                running.is_on() && began.elapsed() < Patience::BOOT.0,
+                "nobody said that the root image is damaged:\n{}",
+                running.console(0)
+            );
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        drop(running);
+        ensure!(machine.fingerprints()? == before, "a disk changed");
+        depot.wait("armed")
+    })();
+    explain(&depot, &mut machine, result)
 }

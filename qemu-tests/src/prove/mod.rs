@@ -13,6 +13,7 @@ mod listening;
 mod machines;
 mod management;
 mod paths;
+mod rack;
 mod refusals;
 mod report;
 mod server;
