@@ -11,5 +11,6 @@ pub mod machine;
 pub mod machines;
 pub mod node;
 pub mod prove;
+pub mod rack;
 pub mod scenario;
 pub mod switch;

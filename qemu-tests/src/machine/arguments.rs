@@ -23,6 +23,8 @@ pub struct Boot {
     pub network: bool,
     /// Start of the machine's clock, as `2031-01-01T00:00:00`; absent: now.
     pub clock: Option<String>,
+    /// MiB of memory other than the specification's.
+    pub memory: Option<u32>,
 }
 
 /// A removable medium.
@@ -78,7 +80,7 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
     line.pair("-accel", machine.accelerator.argument());
     line.pair("-cpu", cpu(machine));
     line.pair("-smp", &machine.processors.to_string());
-    line.pair("-m", &machine.memory.to_string());
+    line.pair("-m", &boot.memory.unwrap_or(machine.memory).to_string());
     line.words(&["-nodefaults", "-no-user-config", "-no-reboot"]);
     line.words(&["-display", "none", "-vga", "std"]);
     let clock = boot.clock.as_deref().unwrap_or("utc");

@@ -96,22 +96,35 @@ impl Machine {
         let directory = directory::make(&specification.name)?;
         let path = Utf8PathBuf::try_from(directory.path().to_path_buf())
             .map_err(|error| MachineError::File(error.into_io_error()))?;
+        let mut machine = Self::new_in(specification, path)?;
+        machine.directory = Some(directory);
+        Ok(machine)
+    }
+
+    pub(super) fn new_in(
+        specification: Specification,
+        directory: Utf8PathBuf,
+    ) -> Result<Self, MachineError> {
         let (firmware, _) = firmware()?;
-        let files = Files {
-            firmware: firmware.into(),
-            variables: path.join("variables"),
-            directory: path,
-        };
-        for disk in &specification.disks {
-            fs::File::create(files.disk(&disk.name))?.set_len(disk.size)?;
-        }
         let machine = Self {
             specification,
-            files,
-            directory: Some(directory),
+            files: Files {
+                firmware: firmware.into(),
+                variables: directory.join("variables"),
+                directory,
+            },
+            directory: None,
             boots: 0,
         };
-        machine.wipe_variables()?;
+        for disk in &machine.specification.disks {
+            let path = machine.files.disk(&disk.name);
+            if !path.exists() {
+                fs::File::create(path)?.set_len(disk.size)?;
+            }
+        }
+        if !machine.files.variables.exists() {
+            machine.wipe_variables()?;
+        }
         Ok(machine)
     }
 

@@ -8,19 +8,27 @@ use super::process::Process;
 
 /// Address of the host in a segment.
 pub const HOST: &str = "10.77.10.250";
-/// Taps: `tap0`, `tap1`, ...
-const TAPS: u32 = 4;
+/// Bridge of the management network.
+const BRIDGE: &str = "br0";
 
-/// The bridge is `br0`. `$1`: whether another DHCP server is there.
+/// The first bridge is `br0`. `$1`: whether another DHCP server is there; `$2`: further bridges, as `name=address`; `$3`: the
+/// bridge of each tap, which are `tap0`, `tap1`, ...
 const MAKE: &str = r#"
 set -e
 ip link set lo up
 ip link add br0 type bridge
 ip link set br0 up
 ip address add 10.77.10.250/24 dev br0
-for number in 0 1 2 3; do
+for bridge in $2; do
+    ip link add "${bridge%%=*}" type bridge
+    ip link set "${bridge%%=*}" up
+    ip address add "${bridge#*=}" dev "${bridge%%=*}"
+done
+number=0
+for bridge in $3; do
     ip tuntap add "tap$number" mode tap
-    ip link set "tap$number" master br0 up
+    ip link set "tap$number" master "$bridge" up
+    number=$((number + 1))
 done
 if [ "$1" = other ]; then
     unshare --net sleep infinity &
@@ -41,6 +49,8 @@ exec sleep infinity
 #[derive(Debug)]
 pub struct Segment {
     holder: Process,
+    /// The bridge of each tap.
+    taps: Vec<String>,
 }
 
 impl Segment {
@@ -49,14 +59,28 @@ impl Segment {
     /// # Errors
     /// The kernel or this account does not allow it.
     pub fn new(other: bool) -> anyhow::Result<Self> {
+        Self::with(other, &[], vec![BRIDGE.to_owned(); 4])
+    }
+
+    /// Makes one with further bridges: name, and the host's address there with prefix length. `taps`: the bridge of each.
+    ///
+    /// # Errors
+    /// The kernel or this account does not allow it.
+    pub fn with(other: bool, bridges: &[(&str, &str)], taps: Vec<String>) -> anyhow::Result<Self> {
         let mut command = Command::new("unshare");
         if !nix::unistd::geteuid().is_root() {
             command.args(["--user", "--map-root-user"]);
         }
         command.args(["--net", "sh", "-c", MAKE, "sh"]);
+        let more: Vec<String> = bridges
+            .iter()
+            .map(|(name, address)| format!("{name}={address}"))
+            .collect();
         command.arg(if other { "other" } else { "alone" });
+        command.args([more.join(" "), taps.join(" ")]);
         let mut segment = Self {
             holder: Process::start(&command)?,
+            taps,
         };
         let began = Instant::now();
         let mut look = Command::new("ip");
@@ -80,11 +104,43 @@ impl Segment {
     /// # Errors
     /// There are fewer taps.
     pub fn tap(&self, number: u32) -> anyhow::Result<super::Network> {
-        anyhow::ensure!(number < TAPS, "there are {TAPS} taps");
+        anyhow::ensure!(
+            usize::try_from(number).is_ok_and(|number| number < self.taps.len()),
+            "there are {} taps",
+            self.taps.len()
+        );
         Ok(super::Network::Tap {
             name: format!("tap{number}"),
             namespace: self.holder.id(),
         })
+    }
+
+    /// Pulls the cable of a tap out of its bridge, or puts it back. The machine keeps its carrier, as behind a switch that lost
+    /// its way to the others.
+    ///
+    /// # Errors
+    /// There is no such tap.
+    pub fn plug(&self, number: u32, plugged: bool) -> anyhow::Result<()> {
+        self.tap(number)?;
+        let mut command = Command::new("ip");
+        command.args(["link", "set", &format!("tap{number}")]);
+        match self.taps.get(usize::try_from(number)?) {
+            Some(bridge) if plugged => command.args(["master", bridge]),
+            _ => command.arg("nomaster"),
+        };
+        let output = self.inside(&command).output()?;
+        anyhow::ensure!(
+            output.status.success(),
+            "tap{number}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// The process whose network namespace it is.
+    #[must_use]
+    pub fn namespace(&self) -> u32 {
+        self.holder.id()
     }
 
     /// The same command inside.

@@ -84,13 +84,10 @@ impl Builder {
         self
     }
 
-    /// Another machine of the same kind: serial number of its board, MAC addresses of its ports.
+    /// Serial number of the board.
     #[must_use]
-    pub fn twin(mut self, serial: &str, mac: impl Fn(usize) -> String) -> Self {
+    pub fn board_serial(mut self, serial: &str) -> Self {
         serial.clone_into(&mut self.specification.board_serial);
-        for (index, nic) in self.specification.nics.iter_mut().enumerate() {
-            nic.mac = mac(index);
-        }
         self
     }
 
@@ -233,5 +230,14 @@ impl Builder {
     /// If a file cannot be made.
     pub fn build(self) -> Result<Machine, MachineError> {
         Machine::new(self.specification)
+    }
+
+    /// As [`Self::build`], in a directory that stays; disks and variables that it holds already are kept.
+    ///
+    /// # Errors
+    /// If a file cannot be made.
+    pub fn build_in(self, directory: camino::Utf8PathBuf) -> Result<Machine, MachineError> {
+        fs_err::create_dir_all(&directory)?;
+        Machine::new_in(self.specification, directory)
     }
 }

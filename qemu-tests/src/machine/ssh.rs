@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::MachineError;
+use super::segment::inside;
 
 /// A key pair made for one test.
 #[derive(Debug, Clone)]
@@ -51,8 +52,12 @@ impl KeyPair {
 /// A way into a machine.
 #[derive(Debug, Clone)]
 pub struct Shell {
-    /// Port on 127.0.0.1.
+    /// Where it is reached.
+    pub address: String,
+    /// Port there.
     pub port: u16,
+    /// Process in whose network namespace that is, if it is not ours.
+    pub namespace: Option<u32>,
     /// Private key.
     pub key: Utf8PathBuf,
     /// Account.
@@ -78,8 +83,8 @@ impl Shell {
     pub fn run(&self, command: &str, patience: Duration) -> Result<Answer, MachineError> {
         let start = Instant::now();
         loop {
-            let output = Command::new("ssh")
-                .args(["-i", self.key.as_str(), "-p", &self.port.to_string()])
+            let mut ssh = Command::new("ssh");
+            ssh.args(["-i", self.key.as_str(), "-p", &self.port.to_string()])
                 .args([
                     "-o",
                     "StrictHostKeyChecking=no",
@@ -95,10 +100,13 @@ impl Shell {
                     "LogLevel=ERROR",
                 ])
                 .args(["-o", "IdentitiesOnly=yes", "-F", "none"])
-                .arg(format!("{}@127.0.0.1", self.user))
-                .arg(command)
-                .stdin(Stdio::null())
-                .output()?;
+                .arg(format!("{}@{}", self.user, self.address))
+                .arg(command);
+            let mut ssh = match self.namespace {
+                Some(process) => inside(process, &ssh),
+                None => ssh,
+            };
+            let output = ssh.stdin(Stdio::null()).output()?;
             let answer = Answer {
                 status: output.status.code().unwrap_or(255),
                 stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -109,7 +117,10 @@ impl Shell {
             }
             if start.elapsed() > patience {
                 return Err(MachineError::Program {
-                    line: format!("ssh -p {} {}@127.0.0.1 {command}", self.port, self.user),
+                    line: format!(
+                        "ssh -p {} {}@{} {command}",
+                        self.port, self.user, self.address
+                    ),
                     reason: answer.stderr.trim().to_owned(),
                 });
             }

@@ -154,7 +154,7 @@ pub(super) fn filled_in(
 
 /// Says of machine `number` (from 0) of a role what it is: serial number of its board, MAC addresses of its ports by their
 /// order, and where its BMC is reached. Gives its name.
-pub(super) fn fill(
+pub(crate) fn fill(
     site: &mut Table,
     role: &str,
     number: usize,

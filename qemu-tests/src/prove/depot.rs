@@ -36,20 +36,21 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 /// A site of which one machine is there, and its depot.
-pub(super) struct Depot {
-    pub(super) folder: Utf8PathBuf,
-    _kept: tempfile::TempDir,
+pub(crate) struct Depot {
+    pub(crate) folder: Utf8PathBuf,
     node: String,
     program: Utf8PathBuf,
     dhcp: Dhcp,
     child: Option<Process>,
     /// Last: whoever is in it ends before.
-    pub(super) segment: Segment,
+    pub(crate) segment: Segment,
+    /// Absent: the folder stays.
+    _kept: Option<tempfile::TempDir>,
 }
 
 /// Who gives addresses.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dhcp {
+pub(crate) enum Dhcp {
     /// The depot.
     Own,
     /// Another server; the depot adds the boot file.
@@ -70,7 +71,7 @@ impl Depot {
     }
 
     /// `site`: text of the site file, and a machine's name, for an administrator's public key.
-    pub(super) fn of_site(
+    fn of_site(
         images: &[(&str, &Image)],
         dhcp: Dhcp,
         site: impl FnOnce(String) -> anyhow::Result<(String, String)>,
@@ -79,19 +80,39 @@ impl Depot {
         let folder = Utf8Path::from_path(kept.path())
             .context("the folder has no UTF-8 name")?
             .to_owned();
-        let key = KeyPair::make(&folder)?;
-        let (text, node) = site(key.public)?;
-        fs::write(folder.join("site.toml"), text)?;
+        let segment = Segment::new(dhcp == Dhcp::Proxy)?;
+        let mut depot = Self::in_folder(folder, segment, images, dhcp, site)?;
+        depot._kept = Some(kept);
+        Ok(depot)
+    }
+
+    /// In a folder that stays; a site that is there already goes on.
+    pub(crate) fn in_folder(
+        folder: Utf8PathBuf,
+        segment: Segment,
+        images: &[(&str, &Image)],
+        dhcp: Dhcp,
+        site: impl FnOnce(String) -> anyhow::Result<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        let goes_on = folder.join("site.toml").exists();
+        let key = match goes_on {
+            true => fs::read_to_string(folder.join("key.pub"))?.trim().to_owned(),
+            false => KeyPair::make(&folder)?.public,
+        };
+        let (text, node) = site(key)?;
         let mut depot = Self {
             program: rackwright()?,
             folder,
-            _kept: kept,
+            _kept: None,
             node,
             dhcp,
             child: None,
-            segment: Segment::new(dhcp == Dhcp::Proxy)?,
+            segment,
         };
-        depot.rackwright(&["compile", "site.toml"])?;
+        if !goes_on {
+            fs::write(depot.folder.join("site.toml"), text)?;
+            depot.rackwright(&["compile", "site.toml"])?;
+        }
         // Only these roles: others would be read and checked each time. Copies, which a test may spoil.
         for (role, image) in images {
             let only = depot.folder.join("out").join(role).join("1");
@@ -108,7 +129,7 @@ impl Depot {
         Ok(depot)
     }
 
-    pub(super) fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(words)
@@ -123,13 +144,13 @@ impl Depot {
     }
 
     /// Runs a command that only asks the depot.
-    pub(super) fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
+    pub(crate) fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.program);
         command.args(words).current_dir(&self.folder);
         run(command)
     }
 
-    fn start(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let site = self.folder.join("site.toml");
         let state = self.folder.join("depot");
         let images = self.folder.join("out");
@@ -163,25 +184,30 @@ impl Depot {
     }
 
     /// As a power cut would.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child = None;
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("depot.txt")).unwrap_or_default()
     }
 
-    /// What the depot says of the machine.
+    /// What the depot says of its one machine.
     fn phase(&self) -> anyhow::Result<String> {
+        self.phase_of(&self.node)
+    }
+
+    /// What the depot says of a machine.
+    pub(crate) fn phase_of(&self, node: &str) -> anyhow::Result<String> {
         let rack: serde_json::Value = serde_json::from_str(&self.ask(&["depot", "--json"])?)?;
         rack["machines"]
             .as_array()
             .into_iter()
             .flatten()
-            .find(|machine| machine["node"] == self.node.as_str())
+            .find(|machine| machine["node"] == node)
             .and_then(|machine| machine["phase"].as_str())
             .map(str::to_owned)
-            .with_context(|| format!("the depot does not know `{}`", self.node))
+            .with_context(|| format!("the depot does not know `{node}`"))
     }
 
     fn wait(&self, phase: &str) -> anyhow::Result<()> {
@@ -235,7 +261,7 @@ fn run(mut command: Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-pub(super) fn network() -> Boot {
+fn network() -> Boot {
     Boot {
         network: true,
         ..Boot::default()

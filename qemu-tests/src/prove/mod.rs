@@ -3,9 +3,9 @@
 mod cluster_database;
 mod cluster_front;
 mod cluster_mail;
-mod compiled;
+pub(crate) mod compiled;
 mod daemons;
-mod depot;
+pub(crate) mod depot;
 mod disks;
 mod fast;
 mod interactive;

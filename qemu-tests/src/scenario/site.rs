@@ -108,7 +108,9 @@ impl Site {
         let medium = machine.file("medium");
         fs::copy(&image.iso, &medium)?;
         let shell = Shell {
+            address: "127.0.0.1".to_owned(),
             port,
+            namespace: None,
             key: key.file,
             user: file
                 .access
