@@ -1,0 +1,5 @@
+//! `books`.
+
+fn main() -> std::process::ExitCode {
+    qemu_tests::rack::books::main()
+}
