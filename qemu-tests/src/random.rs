@@ -57,7 +57,11 @@ mod tests {
         // First outputs of the reference implementation for seed 1234567.
         assert_eq!(
             draw(Random::new(1_234_567)),
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
         );
         assert_eq!(draw(Random::of(7, 3)), draw(Random::of(7, 3)));
         assert_ne!(draw(Random::of(7, 3)), draw(Random::of(7, 4)));

@@ -114,14 +114,26 @@ fn keep_books() {
     }
     wait_for_the_servers();
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
+    let file = |name: &str| {
+        folder
+            .path()
+            .join(name)
+            .into_os_string()
+            .into_string()
+            .unwrap()
+    };
     std::fs::write(file("password"), "right\n").unwrap();
     let books = |words: &[&str]| {
         let program = std::env::var("RACKWRIGHT_BOOKS")
             .expect("RACKWRIGHT_BOOKS names no program: cargo prove --fast mail");
         let output = std::process::Command::new(program)
             .args(words)
-            .args(["--journal", &file("journal"), "--password-file", &file("password")])
+            .args([
+                "--journal",
+                &file("journal"),
+                "--password-file",
+                &file("password"),
+            ])
             .args(["--imap", "127.0.0.1:143"])
             .args(["--to", "anna@example.com", "--to", "bert@example.com"])
             .output()

@@ -20,11 +20,7 @@ pub fn mutations(count: u64, seed: u64, show: Option<u64>) -> anyhow::Result<()>
     writeln!(std::io::stderr(), "seed {seed}")?;
     let tally = mutations::run(count, seed)?;
     write!(out, "{}", tally.markdown())?;
-    ensure!(
-        tally.is_green(),
-        "{} changes went wrong",
-        tally.wrong.len()
-    );
+    ensure!(tally.is_green(), "{} changes went wrong", tally.wrong.len());
     Ok(())
 }
 

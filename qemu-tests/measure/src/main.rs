@@ -97,8 +97,7 @@ fn main() -> anyhow::Result<()> {
     }
     if !options.no_rivals {
         let packages = ours.packages(&options.role)?;
-        let workshop =
-            rivals::Workshop::open(directory, &packages, options.mirror.as_deref())?;
+        let workshop = rivals::Workshop::open(directory, &packages, options.mirror.as_deref())?;
         cold.push(workshop.mmdebstrap()?);
         cold.push(workshop.mkosi()?);
         again.push(workshop.mmdebstrap_again()?);

@@ -124,7 +124,7 @@ fn collect(table: &DeTable<'_>, places: &mut Vec<Place>) {
             }
             DeValue::Array(items) => {
                 let mut tables = false;
-                for item in items {
+                for item in items.iter() {
                     if let DeValue::Table(inner) = item.get_ref() {
                         collect(inner, places);
                         tables = true;
@@ -450,10 +450,17 @@ mod tests {
                 ("number", "8")
             ]
         );
-        let sections: Vec<&str> = sections(TEXT).into_iter().map(|range| &TEXT[range]).collect();
+        let sections: Vec<&str> = sections(TEXT)
+            .into_iter()
+            .map(|range| &TEXT[range])
+            .collect();
         assert_eq!(
             sections,
-            ["[table]\nkey = true\n", "[[many]]\nnumber = 7\n", "[[many]]\nnumber = 8\n"]
+            [
+                "[table]\nkey = true\n",
+                "[[many]]\nnumber = 7\n",
+                "[[many]]\nnumber = 8\n"
+            ]
         );
         assert_eq!(runs_of_digits("10.77.x9"), [0..2, 3..5, 7..8]);
         assert_eq!(exchanged("abcdef", &(4..5), &(0..2)), "ecdabf");

@@ -72,7 +72,10 @@ fn site(before: &str, text: &str, roles: &RoleSet) -> Verdict {
     if let Err(wrong) = compiled(&value, roles) {
         return Verdict::Wrong(wrong);
     }
-    let same = roles::site::check("site.toml", before, Some(roles)).0.as_ref() == Some(&value);
+    let same = roles::site::check("site.toml", before, Some(roles))
+        .0
+        .as_ref()
+        == Some(&value);
     said(text, &value, same, |written| {
         roles::site::check("site.toml", written, Some(roles)).0
     })
@@ -81,7 +84,10 @@ fn site(before: &str, text: &str, roles: &RoleSet) -> Verdict {
 /// Rendered for its role, live and running.
 fn rendered(node: &NodeFile, roles: &RoleSet) -> Result<(), String> {
     let Some(folder) = roles.roles.get(&node.role) else {
-        return Err(format!("accepted with the role `{}`, which is none", node.role));
+        return Err(format!(
+            "accepted with the role `{}`, which is none",
+            node.role
+        ));
     };
     for mode in [BootMode::Install, BootMode::Run] {
         let facts = BootFacts {
@@ -108,8 +114,9 @@ fn compiled(site: &Site, roles: &RoleSet) -> Result<(), String> {
         .texts()
         .map_err(|error| format!("accepted, but a node file of it is no TOML: {error}"))?;
     for (name, text) in texts {
-        roles::parse::node_file(name, &text, Some(roles))
-            .map_err(|found| format!("accepted, but the node file that is made of it is refused: {found}"))?;
+        roles::parse::node_file(name, &text, Some(roles)).map_err(|found| {
+            format!("accepted, but the node file that is made of it is refused: {found}")
+        })?;
     }
     Ok(())
 }
@@ -129,7 +136,9 @@ fn places(text: &str, found: &Diagnostics) -> Option<String> {
     let lines: Vec<&str> = text.split('\n').collect();
     found.items().iter().find_map(|item| {
         // A column may be the one after the last.
-        let wide = lines.get(item.line.wrapping_sub(1)).map(|line| line.chars().count() + 1);
+        let wide = lines
+            .get(item.line.wrapping_sub(1))
+            .map(|line| line.chars().count() + 1);
         let is_there = wide.is_some_and(|wide| (1..=wide).contains(&item.column))
             && text.get(item.span.clone()).is_some();
         (!is_there).then(|| {
@@ -150,7 +159,9 @@ fn said<T: PartialEq + serde::Serialize>(
 ) -> Verdict {
     let written = match toml::to_string(value) {
         Ok(written) => written,
-        Err(error) => return Verdict::Wrong(format!("accepted, but it is no TOML any more: {error}")),
+        Err(error) => {
+            return Verdict::Wrong(format!("accepted, but it is no TOML any more: {error}"));
+        }
     };
     if read(&written).as_ref() != Some(value) {
         return Verdict::Wrong("accepted, but written out it reads differently".to_owned());
@@ -160,7 +171,9 @@ fn said<T: PartialEq + serde::Serialize>(
         return Verdict::Wrong("accepted, but it is no TOML".to_owned());
     };
     match missing("", &of_text, &of_value) {
-        Some(path) => Verdict::Wrong(format!("accepted, but `{path}` was not taken as it is written")),
+        Some(path) => Verdict::Wrong(format!(
+            "accepted, but `{path}` was not taken as it is written"
+        )),
         None if same => Verdict::Same,
         None => Verdict::Other,
     }

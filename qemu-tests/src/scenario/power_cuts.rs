@@ -343,9 +343,8 @@ pub fn is_green(cuts: &[Cut]) -> bool {
 /// The counts, and a line for each install.
 #[must_use]
 pub fn markdown(role: &str, seed: u64, cuts: &[Cut]) -> String {
-    let count = |wanted: fn(&Verdict) -> bool| {
-        cuts.iter().filter(|cut| wanted(&cut.verdict)).count()
-    };
+    let count =
+        |wanted: fn(&Verdict) -> bool| cuts.iter().filter(|cut| wanted(&cut.verdict)).count();
     let mut text = format!(
         "{} installs of `{role}`, power cut at a random moment, seed {seed}\n\n\
          | completed after restart | stopped with reason | looked installed but was not (must be 0) | foreign bytes touched (must be 0) |\n|---|---|---|---|\n\
@@ -381,12 +380,30 @@ mod tests {
         let looked = |verdict: &Verdict| matches!(verdict, Verdict::LookedInstalled(_));
         for (over, between, said, last, wanted) in [
             (false, None, &done, Seen::Healthy, "completed"),
-            (false, Some(Seen::Incomplete), &done, Seen::Healthy, "completed"),
-            (false, Some(Seen::Nothing), &done, Seen::Healthy, "completed"),
+            (
+                false,
+                Some(Seen::Incomplete),
+                &done,
+                Seen::Healthy,
+                "completed",
+            ),
+            (
+                false,
+                Some(Seen::Nothing),
+                &done,
+                Seen::Healthy,
+                "completed",
+            ),
             (false, Some(Seen::Healthy), &done, Seen::Healthy, "looked"),
             (false, None, &done, Seen::Unhealthy, "looked"),
             (false, None, &done, Seen::Nothing, "looked"),
-            (true, Some(Seen::Healthy), &spent, Seen::Healthy, "completed"),
+            (
+                true,
+                Some(Seen::Healthy),
+                &spent,
+                Seen::Healthy,
+                "completed",
+            ),
             (true, None, &spent, Seen::Incomplete, "looked"),
             // Cut between the last write and the word that it is done.
             (false, None, &spent, Seen::Healthy, "completed"),

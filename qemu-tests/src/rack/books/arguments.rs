@@ -33,14 +33,14 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Send messages and look at mailboxes until SIGTERM or Ctrl-C.
-    Send(Send),
+    Send(Sending),
     /// Compare mailboxes with journals; ends with 1 if an acknowledged message is
     /// missing or changed.
-    Check(Check),
+    Check(Checking),
 }
 
 #[derive(Debug, Args)]
-struct Send {
+struct Sending {
     /// Journal: JSON lines, added at its end.
     #[arg(long, value_name = "FILE")]
     journal: Utf8PathBuf,
@@ -70,7 +70,7 @@ struct Send {
 }
 
 #[derive(Debug, Args)]
-struct Check {
+struct Checking {
     /// Journals of one boot of this host; may be repeated.
     #[arg(long = "journal", required = true, value_name = "FILE")]
     journals: Vec<Utf8PathBuf>,
@@ -167,13 +167,22 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn send(options: &Send) -> anyhow::Result<()> {
+fn send(options: &Sending) -> anyhow::Result<()> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let seed = options
         .seed
         .unwrap_or_else(|| u64::try_from(clock % 1_000_000_007).unwrap_or_default());
-    let parse = |text: &str| text.trim().parse::<f64>().ok().map(Duration::try_from_secs_f64);
-    let pause = match options.pause.split_once("..").map(|(one, other)| (parse(one), parse(other))) {
+    let parse = |text: &str| {
+        text.trim()
+            .parse::<f64>()
+            .ok()
+            .map(Duration::try_from_secs_f64)
+    };
+    let pause = match options
+        .pause
+        .split_once("..")
+        .map(|(one, other)| (parse(one), parse(other)))
+    {
         Some((Some(Ok(shortest)), Some(Ok(longest)))) if shortest <= longest => (shortest, longest),
         _ => bail!("`{}` is no pause; example: `0.5..2`", options.pause),
     };
@@ -222,7 +231,7 @@ fn stop_requests() -> anyhow::Result<impl Fn() -> bool + Sync + use<>> {
 /// Between two readings of the mailboxes.
 const AGAIN: Duration = Duration::from_secs(15);
 
-fn check_all(options: &Check) -> anyhow::Result<bool> {
+fn check_all(options: &Checking) -> anyhow::Result<bool> {
     let journals: Vec<Vec<Entry>> = options
         .journals
         .iter()

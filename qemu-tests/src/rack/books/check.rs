@@ -77,7 +77,7 @@ impl Message {
         matches!(self.told, Told::Acknowledged(_))
     }
 
-    /// Acknowledged and not there in any form.
+    /// Acknowledged and not there as it was sent.
     #[must_use]
     pub const fn is_missing(&self) -> bool {
         self.is_acknowledged() && self.exact == 0
@@ -308,5 +308,9 @@ fn say(what: &str, names: &[&str]) -> Option<String> {
     } else {
         String::new()
     };
-    Some(format!("{} {what}: {}{rest}", names.len(), shown.join(", ")))
+    Some(format!(
+        "{} {what}: {}{rest}",
+        names.len(),
+        shown.join(", ")
+    ))
 }

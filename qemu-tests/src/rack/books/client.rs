@@ -55,17 +55,17 @@ pub fn run(plan: &Plan, journal: &Journal, stop: &(dyn Fn() -> bool + Sync)) -> 
     let halt = || stop() || broken.lock().is_ok_and(|broken| broken.is_some());
     let number = AtomicU64::new(0);
     let (sending, looking) = (Ticker::new(plan, 1), Ticker::new(plan, 2));
-    std::thread::scope(|scope| {
-        let work = |ticker: &Ticker, turn: &dyn Fn() -> anyhow::Result<()>| {
-            while ticker.wait(&halt) {
-                if let Err(error) = turn()
-                    && let Ok(mut broken) = broken.lock()
-                {
-                    broken.get_or_insert(error);
-                }
+    let work = |ticker: &Ticker, turn: &dyn Fn() -> anyhow::Result<()>| {
+        while ticker.wait(&halt) {
+            if let Err(error) = turn()
+                && let Ok(mut broken) = broken.lock()
+            {
+                broken.get_or_insert(error);
             }
-        };
-        let work = &work;
+        }
+    };
+    let work = &work;
+    std::thread::scope(|scope| {
         for _ in 0..plan.senders {
             scope.spawn(|| {
                 work(&sending, &|| {

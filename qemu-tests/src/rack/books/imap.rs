@@ -38,12 +38,21 @@ pub fn look(
         return Err(refused("connecting", &greeting));
     }
     greeted();
-    let login = format!("LOGIN {} {}", quoted(&account.user), quoted(&account.password));
+    let login = format!(
+        "LOGIN {} {}",
+        quoted(&account.user),
+        quoted(&account.password)
+    );
     command(&mut wire, "LOGIN", &login)?;
     let said = command(&mut wire, "SELECT", "SELECT INBOX")?;
     let messages = said
         .iter()
-        .filter_map(|line| line.strip_prefix("* ")?.strip_suffix(" EXISTS")?.parse().ok())
+        .filter_map(|line| {
+            line.strip_prefix("* ")?
+                .strip_suffix(" EXISTS")?
+                .parse()
+                .ok()
+        })
         .next_back()
         .unwrap_or_default();
     let mut newest = None;

@@ -342,7 +342,8 @@ mod tests {
         let other = text.replace("\"boot\":\"b\"", "\"boot\":\"c\"");
         let error = parse(&(text.clone() + &other)).unwrap_err();
         assert!(error.to_string().contains("started again"), "{error}");
-        let error = parse(&(text.clone() + "nonsense\n" + &text.replace("began", "x"))).unwrap_err();
+        let error =
+            parse(&(text.clone() + "nonsense\n" + &text.replace("began", "x"))).unwrap_err();
         assert!(error.to_string().contains("line 3"), "{error}");
     }
 }

@@ -80,13 +80,13 @@ pub fn original(stored: &[u8]) -> Option<(String, &[u8])> {
     let start = stored
         .windows(wanted.len())
         .enumerate()
-        .find(|(at, window)| {
-            *window == wanted && (*at == 0 || stored.get(at - 1) == Some(&b'\n'))
-        })?
+        .find(|(at, window)| *window == wanted && (*at == 0 || stored.get(at - 1) == Some(&b'\n')))?
         .0;
     let rest = stored.get(start..)?;
     let name = rest.get(wanted.len()..)?;
-    let end = name.iter().position(|byte| *byte == b'\r' || *byte == b'\n')?;
+    let end = name
+        .iter()
+        .position(|byte| *byte == b'\r' || *byte == b'\n')?;
     let id = String::from_utf8(name.get(..end)?.to_vec()).ok()?;
     Some((id, rest))
 }

@@ -38,14 +38,21 @@ pub fn read(server: &Server, account: &Account) -> Result<Vec<Found>, Failure> {
         });
     }
     let mut session = Session { wire, tag: 0 };
-    let login = format!("LOGIN {} {}", quoted(&account.user), quoted(&account.password));
+    let login = format!(
+        "LOGIN {} {}",
+        quoted(&account.user),
+        quoted(&account.password)
+    );
     session.command("LOGIN", &login)?;
     // EXAMINE changes nothing, no flags either.
     session.command("EXAMINE", "EXAMINE INBOX")?;
     let mut numbers: Vec<u64> = Vec::new();
     for line in session.command("SEARCH", "UID SEARCH ALL")? {
         if let Some(list) = line.text.strip_prefix("* SEARCH") {
-            numbers.extend(list.split_whitespace().filter_map(|word| word.parse::<u64>().ok()));
+            numbers.extend(
+                list.split_whitespace()
+                    .filter_map(|word| word.parse::<u64>().ok()),
+            );
         }
     }
     let mut found = Vec::with_capacity(numbers.len());

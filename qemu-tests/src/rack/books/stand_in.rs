@@ -131,10 +131,7 @@ fn deliver(fate: Fate, to: &str, mut bytes: Vec<u8>, store: &Store) -> bool {
     if fate == Fate::Hang {
         std::thread::sleep(Duration::from_secs(5));
     }
-    !matches!(
-        fate,
-        Fate::CutAfterDelivery | Fate::CutAndLose | Fate::Hang
-    )
+    !matches!(fate, Fate::CutAfterDelivery | Fate::CutAndLose | Fate::Hang)
 }
 
 fn show(stream: TcpStream, store: &Store) -> std::io::Result<()> {

@@ -69,11 +69,12 @@ fn all_is_well() {
     let checked = check(std::slice::from_ref(&entries), &found, &[]).unwrap();
     assert_eq!(checked.problems(None), Vec::<String>::new());
     let counts = checked.counts(None);
-    assert_eq!((counts.sent, counts.found), (counts.acknowledged, counts.sent));
+    assert_eq!(
+        (counts.sent, counts.found),
+        (counts.acknowledged, counts.sent)
+    );
     assert!(counts.sent >= 250 && counts.duplicated == 0);
-    let newest = |entry: &Entry| {
-        matches!(&entry.event, Event::Looked { newest: Some(id), messages, .. } if id.starts_with("7.1-") && *messages > 0)
-    };
+    let newest = |entry: &Entry| matches!(&entry.event, Event::Looked { newest: Some(id), messages, .. } if id.starts_with("7.1-") && *messages > 0);
     assert!(entries.iter().any(newest));
 }
 
@@ -97,7 +98,12 @@ fn each_kind_of_misbehaviour_is_told_apart() {
     let told = |number: usize| &checked.messages[&format!("7.1-{number}")].told;
     assert_eq!(
         [4, 5, 6, 7].map(told),
-        [&Told::Unknown, &Told::Unknown, &Told::NotTaken, &Told::Unknown]
+        [
+            &Told::Unknown,
+            &Told::Unknown,
+            &Told::NotTaken,
+            &Told::Unknown
+        ]
     );
     let counts = checked.counts(None);
     let more = counts.sent - 10;
@@ -135,17 +141,17 @@ fn each_kind_of_misbehaviour_is_told_apart() {
             ids: Default::default(),
             window: Some(Window {
                 begin: checked.messages["7.1-8"].sent,
-                end: checked.messages["7.1-9"].sent,
+                end: Moment {
+                    monotonic: checked.messages["7.1-9"].sent.monotonic + 1,
+                    wall: 0,
+                },
             }),
         },
     ];
     let checked = check(&[entries], &found, &losses).unwrap();
     assert_eq!(
         checked.problems(None),
-        [
-            "1 acknowledged and missing: `7.1-2`",
-            "1 changed: `7.1-2`"
-        ]
+        ["1 acknowledged and missing: `7.1-2`", "1 changed: `7.1-2`"]
     );
     assert_eq!(
         checked.excuses().into_iter().collect::<Vec<_>>(),
@@ -173,7 +179,10 @@ fn a_server_that_is_away_is_written_down_and_ends_nothing() {
     let path = Utf8PathBuf::try_from(folder.path().join("journal")).unwrap();
     let journal = Journal::open(&path).unwrap();
     let start = Instant::now();
-    client::run(&plan, &journal, &|| start.elapsed() > Duration::from_millis(300)).unwrap();
+    client::run(&plan, &journal, &|| {
+        start.elapsed() > Duration::from_millis(300)
+    })
+    .unwrap();
     let entries = parse(&fs_err::read_to_string(&path).unwrap()).unwrap();
     let failures = entries.iter().filter(|entry| {
         matches!(
@@ -247,11 +256,14 @@ fn message() -> impl Strategy<Value = (u8, u64, bool, bool)> {
 
 fn made(messages: &[(u8, u64, bool, bool)]) -> Checked {
     let mut entries = vec![began("r", "1")];
-    let (mut found, mut excused) = (Vec::new(), Loss {
-        reason: "because".to_owned(),
-        ids: Default::default(),
-        window: None,
-    });
+    let (mut found, mut excused) = (
+        Vec::new(),
+        Loss {
+            reason: "because".to_owned(),
+            ids: Default::default(),
+            window: None,
+        },
+    );
     for (number, (told, copies, right, excuse)) in messages.iter().enumerate() {
         let id = format!("r-{number}");
         let time = at(number as u64 * 10);

@@ -53,7 +53,8 @@ impl Wire {
         limits.map_err(|error| unreachable(&error))?;
         let stream: Box<dyn Both> = if server.tls {
             let name = ServerName::from(server.address.ip());
-            let connection = ClientConnection::new(anybody(), name)
+            let connection = anybody()
+                .and_then(|config| ClientConnection::new(config, name))
                 .map_err(|error| unreachable(&error))?;
             Box::new(StreamOwned::new(connection, stream))
         } else {
@@ -125,18 +126,14 @@ fn failure(stage: &str, error: &std::io::Error) -> Failure {
     }
 }
 
-fn anybody() -> Arc<ClientConfig> {
+fn anybody() -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder
-        .with_protocol_versions(rustls::ALL_VERSIONS)
-        .unwrap_or_else(|_| ClientConfig::builder());
-    Arc::new(
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-            .with_no_client_auth(),
-    )
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// Takes every certificate; signatures are checked, so that a broken line is still noticed.

@@ -27,9 +27,18 @@ fn entries() -> Vec<Entry> {
         },
     }];
     for second in (1..2400).step_by(2) {
-        let is_down = |times: &[(u64, u64)]| times.iter().any(|(from, to)| (*from..*to).contains(&second));
+        let is_down = |times: &[(u64, u64)]| {
+            times
+                .iter()
+                .any(|(from, to)| (*from..*to).contains(&second))
+        };
         let id = format!("r-{second}");
-        let mut add = |event| entries.push(Entry { at: at(second), event });
+        let mut add = |event| {
+            entries.push(Entry {
+                at: at(second),
+                event,
+            })
+        };
         add(Event::Sent {
             id: id.clone(),
             to: "a@example.org".to_owned(),
@@ -108,7 +117,12 @@ fn report() -> Report {
     let faults = [
         fault("power cut of the active lb", 300, 460, Some(455)),
         fault("power cut of the Galera writer", 800, 930, Some(920)),
-        fault("active storage: power cut, then promotion | by the runbook", 1196, 1850, Some(1800)),
+        fault(
+            "active storage: power cut, then promotion | by the runbook",
+            1196,
+            1850,
+            Some(1800),
+        ),
         Fault {
             problem: Some("galera2 joined by SST instead of IST".to_owned()),
             ..fault("link of galera2 <-> switch cut", 1900, 2100, None)
@@ -139,8 +153,16 @@ fn as_json() {
 
 #[test]
 fn as_timeline() {
+    // The one that docs/testing.md shows. `UPDATE_GOLDEN=1` draws it anew; look at it before you commit it.
     let drawing = svg(&report());
-    insta::assert_snapshot!("timeline.svg", drawing);
+    let path = crate::images::workspace().join("docs/screens/timeline.svg");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs_err::write(&path, &drawing).unwrap();
+    }
+    assert!(
+        fs_err::read_to_string(&path).unwrap_or_default() == drawing,
+        "`{path}` is another drawing"
+    );
 }
 
 #[test]

@@ -102,13 +102,17 @@ impl Drawing {
         for part in 0..=5 {
             let at = begin + self.length / 5 * part;
             let x = LEFT + WIDTH / 5.0 * part as f64;
-            let _ = writeln!(
-                self.body,
-                "<path class=\"rule\" d=\"M{x:.1} {y:.1}v4\"/>"
-            );
+            let _ = writeln!(self.body, "<path class=\"rule\" d=\"M{x:.1} {y:.1}v4\"/>");
             // The end of a strip is the begin of the next one.
             if part < 5 || end >= report.length {
-                self.text((x, y + 15.0), LETTERS - 1.0, "faint", "middle", false, &clock(at));
+                self.text(
+                    (x, y + 15.0),
+                    LETTERS - 1.0,
+                    "faint",
+                    "middle",
+                    false,
+                    &clock(at),
+                );
             }
         }
     }
