@@ -97,6 +97,75 @@ fn speak_with_the_servers() {
     );
 }
 
+/// The books of the rack test, with real servers: what was acknowledged is found exactly as sent, and a message that somebody
+/// takes away is missed.
+#[test]
+#[ignore = "needs the programs of Debian 13: cargo prove --fast mail"]
+fn books_balance() {
+    start("production", "keep_books");
+}
+
+/// Runs inside the namespaces, beside the daemons.
+#[test]
+#[ignore = "started by the test above"]
+fn keep_books() {
+    if !inside() {
+        return;
+    }
+    wait_for_the_servers();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        folder
+            .path()
+            .join(name)
+            .into_os_string()
+            .into_string()
+            .unwrap()
+    };
+    std::fs::write(file("password"), "right\n").unwrap();
+    let books = |words: &[&str]| {
+        let program = std::env::var("RACKWRIGHT_BOOKS")
+            .expect("RACKWRIGHT_BOOKS names no program: cargo prove --fast mail");
+        let output = std::process::Command::new(program)
+            .arg("books")
+            .args(words)
+            .args([
+                "--journal",
+                &file("journal"),
+                "--password-file",
+                &file("password"),
+            ])
+            .args(["--imap", "127.0.0.1:143"])
+            .args(["--to", "anna@example.com", "--to", "bert@example.com"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), said)
+    };
+    let send = ["send", "--smtp", "127.0.0.1:25", "--seed", "7"];
+    let pace = ["--pause", "0.05..0.1", "--stop-after", "20"];
+    let (status, said) = books(&[send.as_slice(), &pace].concat());
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = books(&["check", "--wait", "60"]);
+    assert_eq!(status, Some(0), "{said}");
+    println!("{said}");
+
+    let mut imap = Imap::new();
+    for command in [
+        "LOGIN \"anna@example.com\" \"right\"",
+        "SELECT INBOX",
+        "STORE 3 +FLAGS.SILENT (\\Deleted)",
+        "EXPUNGE",
+    ] {
+        let said = imap.command(command);
+        assert!(said.contains("a OK"), "{command}: {said}");
+    }
+    let (status, said) = books(&["check"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("1 acknowledged and missing"), "{said}");
+}
+
 fn wait_for_the_servers() {
     let end = Instant::now() + Duration::from_secs(90);
     for (protocol, port) in [

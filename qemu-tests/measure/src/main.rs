@@ -1,27 +1,33 @@
-//! Makes the figures of `docs/performance.md`: our builder beside mkosi and plain mmdebstrap, in one run, on this machine.
+//! Makes the figures of `docs/performance.md`: our builder beside mkosi and plain mmdebstrap, in one run, on this machine; and those
+//! of `docs/testing.md` that are counted over many runs.
 //!
 //! Standard output is the report (Markdown, or JSON with `--json`); everything the builders say goes to standard error.
 
 mod boots;
 mod clock;
+mod counted;
 mod ours;
 mod rivals;
 mod table;
 
 use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::Parser;
 
-/// Measure builds: ours, mkosi and mmdebstrap side by side.
+/// Measure builds: ours, mkosi and mmdebstrap side by side; count installs
+/// with power cuts, and changed files.
 #[derive(Debug, Parser)]
+#[command(name = "measure", max_term_width = 80)]
 struct Options {
     /// Role to build.
     #[arg(default_value = "lb")]
     role: String,
     /// Directory for everything that is made (some GB); kept afterwards.
-    #[arg(long)]
-    directory: Utf8PathBuf,
+    #[arg(long, required_unless_present_any = ["mutations", "power_cuts"])]
+    directory: Option<Utf8PathBuf>,
     /// Package mirror for all builders; absent: mmdebstrap's own choice.
     #[arg(long, env = "RACKWRIGHT_MIRROR")]
     mirror: Option<String>,
@@ -34,6 +40,26 @@ struct Options {
     /// Only boots of a simulated server, beside plain Debian.
     #[arg(long, conflicts_with_all = ["all", "no_rivals"])]
     boots: bool,
+    /// Change so many node and site files in one place each, and count what the
+    /// readers make of them.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["all", "boots"])]
+    mutations: Option<u64>,
+    /// Show one of these changes: the file and what is made of it.
+    #[arg(long, value_name = "NUMBER", requires = "mutations")]
+    show: Option<u64>,
+    /// Install this role again and again in QEMU with a power cut at a random
+    /// moment each time.
+    #[arg(long, value_name = "ROLE", conflicts_with_all = ["all", "boots", "mutations"])]
+    power_cuts: Option<String>,
+    /// Number of these installs.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    runs: u64,
+    /// Take images built before instead of building: DIR/ROLE/VERSION/
+    #[arg(long, value_name = "DIR")]
+    images: Option<Utf8PathBuf>,
+    /// The same seed makes the same run [default: from the clock]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
     /// JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -41,13 +67,27 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    fs_err::create_dir_all(&options.directory)?;
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    };
+    if let Some(count) = options.mutations {
+        return counted::mutations(count, seed, options.show);
+    }
+    if let Some(role) = &options.power_cuts {
+        return counted::power_cuts(role, options.images.as_deref(), options.runs, seed);
+    }
+    let directory = options
+        .directory
+        .as_deref()
+        .context("`--directory` is missing")?;
+    fs_err::create_dir_all(directory)?;
     if options.boots {
         let title = "Simulated `control` server".to_owned();
-        let figures = boots::all(&options.directory, options.mirror.as_deref())?;
+        let figures = boots::all(directory, options.mirror.as_deref())?;
         return show(&[table::Group { title, figures }], options.json);
     }
-    let ours = ours::Builder::new(&options.directory, options.mirror.as_deref())?;
+    let ours = ours::Builder::new(directory, options.mirror.as_deref())?;
 
     let mut cold = vec![ours.cold(&options.role)?];
     let mut again = vec![ours.template_changed(&options.role)?];
@@ -57,8 +97,7 @@ fn main() -> anyhow::Result<()> {
     }
     if !options.no_rivals {
         let packages = ours.packages(&options.role)?;
-        let workshop =
-            rivals::Workshop::open(&options.directory, &packages, options.mirror.as_deref())?;
+        let workshop = rivals::Workshop::open(directory, &packages, options.mirror.as_deref())?;
         cold.push(workshop.mmdebstrap()?);
         cold.push(workshop.mkosi()?);
         again.push(workshop.mmdebstrap_again()?);

@@ -96,7 +96,9 @@ impl Depot {
     ) -> anyhow::Result<Self> {
         let goes_on = folder.join("site.toml").exists();
         let key = match goes_on {
-            true => fs::read_to_string(folder.join("key.pub"))?.trim().to_owned(),
+            true => fs::read_to_string(folder.join("key.pub"))?
+                .trim()
+                .to_owned(),
             false => KeyPair::make(&folder)?.public,
         };
         let (text, node) = site(key)?;

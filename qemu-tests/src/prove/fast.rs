@@ -45,6 +45,12 @@ pub(super) fn tests() -> Vec<Test> {
             run: || cargo(&["test", "--workspace", "--no-fail-fast"]).map(|text| passed(&text)),
         },
         Test {
+            name: "mutations",
+            // It silences panics of the whole process.
+            beside: false,
+            run: changed_files,
+        },
+        Test {
             name: "namespaces",
             beside: true,
             run: || real("preflight", "live", &[], &[]),
@@ -60,7 +66,11 @@ pub(super) fn tests() -> Vec<Test> {
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
                 let folder = ("RACKWRIGHT_DAEMONS", folder.as_str());
-                real("service", "mail", &["mail_goes"], &[folder])
+                // This program is `books`, too.
+                let own = camino::Utf8PathBuf::try_from(std::env::current_exe()?)?;
+                let books = ("RACKWRIGHT_BOOKS", own.as_str());
+                let tests = ["mail_goes", "books_balance"];
+                real("service", "mail", &tests, &[folder, books])
             },
         },
         Test {
@@ -82,6 +92,17 @@ pub(super) fn tests() -> Vec<Test> {
             },
         },
     ]
+}
+
+/// Changed files at a time, and their seed; more of them: `cargo measure --mutations NUMBER`.
+const CHANGES: (u64, u64) = (2_000, 8);
+
+/// Node and site files that were changed in one place: refused with a place, or taken for what they say.
+fn changed_files() -> anyhow::Result<u64> {
+    let (count, seed) = CHANGES;
+    let tally = crate::mutations::run(count, seed)?;
+    anyhow::ensure!(tally.is_green(), "{}", tally.markdown());
+    Ok(tally.files())
 }
 
 /// Real builds by the builder: without a network, killed half way, twice the same bytes. Begins with what the cache has.

@@ -17,7 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(5400);
 
 pub(super) fn rack(test: &Test, image: &Image) -> anyhow::Result<()> {
     let control = beside(image, test.role, "control")?;
-    let images = BTreeMap::from([("lb".to_owned(), image.clone()), ("control".to_owned(), control)]);
+    let images = BTreeMap::from([
+        ("lb".to_owned(), image.clone()),
+        ("control".to_owned(), control),
+    ]);
     let folder = tempfile::tempdir_in("/var/tmp")?;
     let folder = Utf8PathBuf::try_from(folder.path().to_owned()).context("no UTF-8 name")?;
     let mut rack = Rack::new(Shape::Four, &images, folder)?;

@@ -92,7 +92,12 @@ pub fn accounts(rack: &Rack) -> anyhow::Result<()> {
     let command = format!("sudo mariadb mail -e \"{statement}\"");
     let look = "sudo mariadb mail -e 'SHOW TABLES'";
     database
-        .wait("has the mailboxes", &command, look, Duration::from_secs(600))
+        .wait(
+            "has the mailboxes",
+            &command,
+            look,
+            Duration::from_secs(600),
+        )
         .map(drop)
 }
 

@@ -104,7 +104,9 @@ impl Rack {
 
     /// All machines of a role.
     pub fn of(&self, role: &str) -> impl Iterator<Item = &Unit> {
-        self.units.iter().filter(move |unit| unit.place.role == role)
+        self.units
+            .iter()
+            .filter(move |unit| unit.place.role == role)
     }
 
     /// Pulls a machine's cable out of a network, or puts it back.

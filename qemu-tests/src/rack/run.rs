@@ -98,7 +98,9 @@ fn start(options: &Options) -> anyhow::Result<bool> {
     }
     let chosen: Vec<&faults::Fault> = match options.random {
         Some(count) => {
-            let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+            let seed = options
+                .seed
+                .unwrap_or_else(|| u64::from(std::process::id()));
             writeln!(std::io::stderr(), "{count} random faults, seed {seed}")?;
             faults::random(seed, count)
         }
@@ -106,7 +108,10 @@ fn start(options: &Options) -> anyhow::Result<bool> {
             .filter(|fault| options.only.is_empty() || options.only.iter().any(|id| id == fault.id))
             .collect(),
     };
-    ensure!(!chosen.is_empty(), "no such fault\nhint: `cargo rack --list`");
+    ensure!(
+        !chosen.is_empty(),
+        "no such fault\nhint: `cargo rack --list`"
+    );
     crate::host::prepare()?;
     let roles = shape.roles();
     let images: BTreeMap<String, Image> = roles
@@ -153,7 +158,10 @@ pub fn run(
         rack.say(&format!("healthy after {:.0} s", progress.provisioned));
     }
     let took = green::all(&mut rack)?;
-    rack.say(&format!("all joined after {:.0} s more", took.as_secs_f64()));
+    rack.say(&format!(
+        "all joined after {:.0} s more",
+        took.as_secs_f64()
+    ));
     if !progress.installed {
         progress.joined = took.as_secs_f64();
         progress.installed = true;
@@ -212,9 +220,13 @@ struct Client {
 fn mailboxes(folder: &Utf8Path) -> anyhow::Result<Vec<String>> {
     let password = folder.join("mail-password");
     fs::write(&password, green::PASSWORD)?;
-    let mut words: Vec<String> = ["--imap", &format!("{}:993", super::shape::MAIL), "--imap-tls"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut words: Vec<String> = [
+        "--imap",
+        &format!("{}:993", super::shape::MAIL),
+        "--imap-tls",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for user in green::USERS {
         words.extend(["--to".to_owned(), user.to_owned()]);
     }
@@ -227,7 +239,7 @@ fn mailboxes(folder: &Utf8Path) -> anyhow::Result<Vec<String>> {
 impl Client {
     fn start(rack: &Rack, folder: &Utf8Path) -> anyhow::Result<Self> {
         let journal = folder.join("books.jsonl");
-        let mut command = std::process::Command::new(books::program()?);
+        let mut command = books::command()?;
         command
             .args(["send", "--journal", journal.as_str()])
             .args(["--smtp", &format!("{}:25", super::shape::MAIL)])
@@ -309,7 +321,7 @@ fn check(rack: &Rack, folder: &Utf8Path, progress: &Progress) -> anyhow::Result<
     };
     let faults = write("faults.json", serde_json::to_vec_pretty(&progress.rows)?)?;
     let losses = write("losses.json", serde_json::to_vec_pretty(&progress.losses)?)?;
-    let mut command = std::process::Command::new(books::program()?);
+    let mut command = books::command()?;
     command
         .args(["check", "--journal", folder.join("books.jsonl").as_str()])
         .args(mailboxes(folder)?)

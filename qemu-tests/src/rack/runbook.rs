@@ -15,7 +15,9 @@ fn commands<'a>(text: &'a str, section: &str) -> Vec<&'a str> {
     let Some((_, rest)) = text.split_once(&format!("\n## {section}\n")) else {
         return Vec::new();
     };
-    let section = rest.split_once("\n## ").map_or(rest, |(section, _)| section);
+    let section = rest
+        .split_once("\n## ")
+        .map_or(rest, |(section, _)| section);
     section
         .split("```sh\n")
         .skip(1)

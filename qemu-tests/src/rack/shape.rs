@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn every_shape_compiles_without_an_error() {
         let roles = roles::folder::read(&workspace().join("roles")).unwrap();
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzN1nJZtnBZ0qk0nQ2fFvXKwUDL0IuPSN1CZ0O4pYkM a";
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzN1nJZtnBZ0qk0nQ2fFvXKwUDL0IuPSN1CZ0O4pYkM a";
         for shape in [Shape::Four, Shape::Small, Shape::Full] {
             let (text, places) = site(shape, key).unwrap();
             let (site, found) = roles::site::check("site.toml", &text, Some(&roles));

@@ -28,8 +28,13 @@ pub(super) fn pool_disk(rack: &mut Rack) -> anyhow::Result<()> {
     green::wait(unit)?;
     unit.run(&format!("echo {name} | sudo rackwright-installer repair"))?;
     let online = "sudo zpool list -H -o health tank | grep -qx ONLINE";
-    unit.wait("whole", online, "sudo zpool status tank", Duration::from_secs(900))
-        .map(drop)
+    unit.wait(
+        "whole",
+        online,
+        "sudo zpool status tank",
+        Duration::from_secs(900),
+    )
+    .map(drop)
 }
 
 pub(super) fn os_disk(rack: &mut Rack) -> anyhow::Result<()> {
@@ -44,8 +49,13 @@ pub(super) fn os_disk(rack: &mut Rack) -> anyhow::Result<()> {
     green::wait(unit)?;
     unit.run(&format!("echo {name} | sudo rackwright-installer repair"))?;
     let whole = "! grep -q '_' /proc/mdstat || grep -q recovery /proc/mdstat";
-    unit.wait("being rebuilt", whole, "cat /proc/mdstat", Duration::from_secs(900))
-        .map(drop)
+    unit.wait(
+        "being rebuilt",
+        whole,
+        "cat /proc/mdstat",
+        Duration::from_secs(900),
+    )
+    .map(drop)
 }
 
 pub(super) fn var_full(rack: &mut Rack) -> anyhow::Result<()> {
@@ -65,14 +75,18 @@ pub(super) fn var_full(rack: &mut Rack) -> anyhow::Result<()> {
 pub(super) fn pool_full(rack: &mut Rack) -> anyhow::Result<()> {
     let name = green::storage(rack)?.name().to_owned();
     let unit = rack.unit(&name)?;
-    let set = unit.run("sudo zfs list -H -o name,mountpoint | awk '$2 == \"/var/srv/export\" { print $1 }'")?;
+    let set = unit.run(
+        "sudo zfs list -H -o name,mountpoint | awk '$2 == \"/var/srv/export\" { print $1 }'",
+    )?;
     ensure!(!set.is_empty(), "no data set is exported");
     // What it holds now is all that it may hold.
     unit.run(&format!(
         "sudo zfs set quota=$(sudo zfs get -Hp -o value used {set}) {set}"
     ))?;
     std::thread::sleep(FULL);
-    unit.run(&format!("sudo zfs inherit quota {set} || sudo zfs set quota=none {set}"))?;
+    unit.run(&format!(
+        "sudo zfs inherit quota {set} || sudo zfs set quota=none {set}"
+    ))?;
     green::wait(rack.unit(&name)?).map(drop)
 }
 
@@ -84,7 +98,10 @@ pub(super) fn reinstall(rack: &mut Rack) -> anyhow::Result<()> {
     let unit = rack.unit(&name)?;
     unit.kill();
     let disks = unit.machine.specification.disks.clone();
-    for disk in disks.iter().filter(|disk| disk.name != crate::machines::CANARY) {
+    for disk in disks
+        .iter()
+        .filter(|disk| disk.name != crate::machines::CANARY)
+    {
         unit.machine.replace_disk(&disk.name)?;
     }
     rack.install_again(&name, Duration::from_secs(2400))?;

@@ -36,9 +36,9 @@ pub(super) fn member(rack: &mut Rack) -> anyhow::Result<()> {
     let name = bystander(rack)?;
     rack.plug(&name, "cluster", false)?;
     refuses(rack, &name)?;
-    let wrote = rack
-        .unit(&name)?
-        .holds("sudo timeout 20 mariadb mail -e \"INSERT INTO domains VALUES ('cut-off.example.org')\"");
+    let wrote = rack.unit(&name)?.holds(
+        "sudo timeout 20 mariadb mail -e \"INSERT INTO domains VALUES ('cut-off.example.org')\"",
+    );
     ensure!(!wrote, "`{name}` is cut off and takes writes");
     rack.plug(&name, "cluster", true)?;
     green::wait(rack.unit(&name)?).map(drop)

@@ -8,6 +8,7 @@ mod power;
 use std::time::Duration;
 
 use super::{Rack, Shape};
+use crate::random::Random;
 
 /// A fault.
 pub struct Fault {
@@ -26,11 +27,36 @@ pub struct Fault {
 /// All of them, in the order in which they are done.
 pub const FAULTS: &[Fault] = &[
     quiet("none", "nothing", true, |_| Ok(())),
-    quiet("writer-power", "power cut: Galera writer", true, power::writer),
-    quiet("member-power", "power cut: another Galera member", false, power::member),
-    quiet("mail-power", "power cut: active mail server", true, power::mail),
-    quiet("balancer-power", "power cut: active balancer", false, power::balancer),
-    quiet("control-power", "power cut: both control servers", false, power::controls),
+    quiet(
+        "writer-power",
+        "power cut: Galera writer",
+        true,
+        power::writer,
+    ),
+    quiet(
+        "member-power",
+        "power cut: another Galera member",
+        false,
+        power::member,
+    ),
+    quiet(
+        "mail-power",
+        "power cut: active mail server",
+        true,
+        power::mail,
+    ),
+    quiet(
+        "balancer-power",
+        "power cut: active balancer",
+        false,
+        power::balancer,
+    ),
+    quiet(
+        "control-power",
+        "power cut: both control servers",
+        false,
+        power::controls,
+    ),
     Fault {
         id: "storage-power",
         title: "power cut: active storage server, promotion by hand",
@@ -41,17 +67,67 @@ pub const FAULTS: &[Fault] = &[
             Duration::from_secs(600),
         )),
     },
-    quiet("member-link", "cluster network of one Galera member cut", true, links::member),
-    quiet("storage-link", "storage network of the active mail server cut", false, links::storage),
-    quiet("galera-outage", "all Galera members cut, all come back", false, power::galera),
-    quiet("galera-two", "all Galera members cut, two of three come back", false, power::two_of_three),
-    quiet("split-brain", "split brain forced by hand", false, links::split_brain),
-    quiet("clock", "clock of one Galera member an hour ahead", false, power::clock),
-    quiet("pool-disk", "disk pulled from the mail pool, replaced", false, data::pool_disk),
-    quiet("os-disk", "OS disk of a mail server pulled", false, data::os_disk),
-    quiet("var-full", "/var of the active mail server full", false, data::var_full),
+    quiet(
+        "member-link",
+        "cluster network of one Galera member cut",
+        true,
+        links::member,
+    ),
+    quiet(
+        "storage-link",
+        "storage network of the active mail server cut",
+        false,
+        links::storage,
+    ),
+    quiet(
+        "galera-outage",
+        "all Galera members cut, all come back",
+        false,
+        power::galera,
+    ),
+    quiet(
+        "galera-two",
+        "all Galera members cut, two of three come back",
+        false,
+        power::two_of_three,
+    ),
+    quiet(
+        "split-brain",
+        "split brain forced by hand",
+        false,
+        links::split_brain,
+    ),
+    quiet(
+        "clock",
+        "clock of one Galera member an hour ahead",
+        false,
+        power::clock,
+    ),
+    quiet(
+        "pool-disk",
+        "disk pulled from the mail pool, replaced",
+        false,
+        data::pool_disk,
+    ),
+    quiet(
+        "os-disk",
+        "OS disk of a mail server pulled",
+        false,
+        data::os_disk,
+    ),
+    quiet(
+        "var-full",
+        "/var of the active mail server full",
+        false,
+        data::var_full,
+    ),
     quiet("pool-full", "mail pool full", false, data::pool_full),
-    quiet("reinstall", "a Galera member reinstalled, the depot killed meanwhile", false, data::reinstall),
+    quiet(
+        "reinstall",
+        "a Galera member reinstalled, the depot killed meanwhile",
+        false,
+        data::reinstall,
+    ),
     quiet("rack-power", "power cut: the whole rack", true, power::rack),
 ];
 
@@ -82,19 +158,9 @@ pub fn of(shape: Shape) -> impl Iterator<Item = &'static Fault> {
 #[must_use]
 pub fn random(seed: u64, count: usize) -> Vec<&'static Fault> {
     let wild: Vec<&Fault> = FAULTS.iter().filter(|fault| fault.id != "none").collect();
-    let mut state = seed;
-    (0..count)
-        .filter_map(|_| {
-            // SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut mixed = state;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            mixed ^= mixed >> 31;
-            let index = usize::try_from(mixed % wild.len() as u64).unwrap_or(0);
-            wild.get(index).copied()
-        })
-        .collect()
+    let mut random = Random::new(seed);
+    let picked = (0..count).filter_map(|_| random.pick(&wild).copied());
+    picked.collect()
 }
 
 #[cfg(test)]
@@ -107,7 +173,12 @@ mod tests {
     fn names_are_unique_and_a_seed_repeats() {
         let names: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.id).collect();
         assert_eq!(names.len(), FAULTS.len());
-        let ids = |seed| random(seed, 12).iter().map(|fault| fault.id).collect::<Vec<_>>();
+        let ids = |seed| {
+            random(seed, 12)
+                .iter()
+                .map(|fault| fault.id)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ids(7), ids(7));
         assert_ne!(ids(7), ids(8));
         assert!(!ids(7).contains(&"none"));

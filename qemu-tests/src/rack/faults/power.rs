@@ -54,7 +54,9 @@ pub(super) fn writer(rack: &mut Rack) -> anyhow::Result<()> {
 
 pub(super) fn member(rack: &mut Rack) -> anyhow::Result<()> {
     let writer = green::writer(rack)?;
-    let other = names(rack, "galera").into_iter().find(|name| *name != writer);
+    let other = names(rack, "galera")
+        .into_iter()
+        .find(|name| *name != writer);
     cycle(rack, &[other.context("no other member")?])
 }
 
@@ -92,7 +94,9 @@ pub(super) fn controls(rack: &mut Rack) -> anyhow::Result<()> {
 pub(super) fn storage(rack: &mut Rack) -> anyhow::Result<()> {
     let active = green::storage(rack)?.name().to_owned();
     rack.unit(&active)?.kill();
-    let other = names(rack, "storage").into_iter().find(|name| *name != active);
+    let other = names(rack, "storage")
+        .into_iter()
+        .find(|name| *name != active);
     let other = other.context("no other storage server")?;
     rack.unit(&other)?
         .run("sudo rackwright-installer storage promote --fenced --accept-loss 600")?;
@@ -133,7 +137,11 @@ pub(super) fn two_of_three(rack: &mut Rack) -> anyhow::Result<()> {
             let unit = rack.unit(name)?;
             let recover = format!("sudo rackwright-installer galera recover --lost {lost}");
             let said = unit.ask(&recover, Duration::from_secs(600))?;
-            rack.say(&format!("{name}: {} {}", said.stdout.trim(), said.stderr.trim()));
+            rack.say(&format!(
+                "{name}: {} {}",
+                said.stdout.trim(),
+                said.stderr.trim()
+            ));
         }
         let fit = rest.iter().all(|name| {
             rack.unit(name)
@@ -175,7 +183,11 @@ pub(super) fn clock(rack: &mut Rack) -> anyhow::Result<()> {
 }
 
 pub(super) fn rack(rack: &mut Rack) -> anyhow::Result<()> {
-    let all: Vec<String> = rack.units.iter().map(|unit| unit.name().to_owned()).collect();
+    let all: Vec<String> = rack
+        .units
+        .iter()
+        .map(|unit| unit.name().to_owned())
+        .collect();
     for name in &all {
         rack.unit(name)?.kill();
     }
@@ -187,10 +199,7 @@ pub(super) fn rack(rack: &mut Rack) -> anyhow::Result<()> {
 fn utc(seconds: u64) -> anyhow::Result<String> {
     let time = time::OffsetDateTime::from_unix_timestamp(i64::try_from(seconds)?)?;
     let (hour, minute, second) = time.to_hms();
-    Ok(format!(
-        "{}T{hour:02}:{minute:02}:{second:02}",
-        time.date()
-    ))
+    Ok(format!("{}T{hour:02}:{minute:02}:{second:02}", time.date()))
 }
 
 #[cfg(test)]
