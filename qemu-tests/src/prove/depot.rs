@@ -32,6 +32,7 @@ pub(super) fn tests() -> Vec<Test> {
         test("depot::wrong", "lb", wrong),
         test("depot::flipped", "lb", flipped),
         test("depot::rack", "lb", super::rack::rack),
+        test("rack::small", "galera", super::rack::small),
     ]
 }
 
