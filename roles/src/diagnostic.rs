@@ -62,6 +62,9 @@ pub struct Diagnostics {
     items: Vec<Diagnostic>,
 }
 
+/// Diagnostics that the long form shows; the plain form has all.
+const SHOWN: usize = 100;
+
 /// The plain form: one line each, `file:line:column: message`.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,11 +164,13 @@ impl Diagnostics {
             Renderer::plain()
         };
         let mut text = String::new();
-        for (index, item) in self.items.iter().enumerate() {
+        for (index, item) in self.items.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 text.push('\n');
             }
-            let mut annotation = AnnotationKind::Primary.span(item.span.clone());
+            let window = self.window(item);
+            let within = item.span.start - window.start..item.span.end - window.start;
+            let mut annotation = AnnotationKind::Primary.span(within);
             if let Some(label) = &item.label {
                 annotation = annotation.label(label.as_str());
             }
@@ -177,7 +182,8 @@ impl Diagnostics {
                 .primary_title(item.message.as_str())
                 .id(item.code)
                 .element(
-                    Snippet::source(self.source.as_str())
+                    Snippet::source(self.source.get(window).unwrap_or_default())
+                        .line_start(item.line)
                         .path(self.file.as_str())
                         .annotation(annotation),
                 );
@@ -187,7 +193,19 @@ impl Diagnostics {
             text.push_str(&renderer.render(&[group]));
             text.push('\n');
         }
+        if let Some(more @ 1..) = self.items.len().checked_sub(SHOWN) {
+            text.push_str(&format!("\nand {more} more of {}\n", self.items.len()));
+        }
         text
+    }
+
+    /// The lines that a diagnostic is about. The renderer reads all that it is given, for each diagnostic anew: given the whole
+    /// file, a mistake that was copied a thousand times took minutes to show.
+    fn window(&self, item: &Diagnostic) -> Range<usize> {
+        let start = self.line_starts.get(item.line - 1).copied();
+        let next = self.line_starts.partition_point(|at| *at <= item.span.end);
+        let end = self.line_starts.get(next).copied();
+        start.unwrap_or_default()..end.unwrap_or(self.source.len())
     }
 }
 

@@ -2,7 +2,13 @@
 
 use std::net::IpAddr;
 
-use crate::{NodeFile, folder::RoleSet, node::Access, shape::nearest};
+use crate::{
+    NodeFile,
+    folder::RoleSet,
+    node::Access,
+    render::{self, BootFacts, BootMode},
+    shape::nearest,
+};
 
 use super::{Checker, check_format, disks, hosts, is_domain, is_label, network, wiring};
 
@@ -74,6 +80,56 @@ pub(crate) fn check(node: &NodeFile, roles: Option<&RoleSet>, checker: &mut Chec
                 format!("`{server}` is neither an IP address nor a host name"),
             );
         }
+    }
+    for (key, value) in &node.settings {
+        if !is_finite(value) {
+            checker.bad(
+                &format!("settings.{key}"),
+                format!("`{key}` has a number that is none"),
+            );
+        }
+    }
+    if let Some(roles) = roles
+        && !checker.found.has_errors()
+    {
+        check_settings(node, roles, checker);
+    }
+}
+
+/// `nan` and `inf` are TOML, and no setting means them.
+fn is_finite(value: &toml::Value) -> bool {
+    match value {
+        toml::Value::Float(number) => number.is_finite(),
+        toml::Value::Array(items) => items.iter().all(is_finite),
+        toml::Value::Table(table) => table.values().all(is_finite),
+        _ => true,
+    }
+}
+
+/// Settings have no schema but the role's templates: they are rendered, so that what would fail at the server's first boot fails
+/// here.
+fn check_settings(node: &NodeFile, roles: &RoleSet, checker: &mut Checker<'_, '_>) {
+    let Some(folder) = roles.roles.get(&node.role) else {
+        return;
+    };
+    let facts = BootFacts {
+        mode: BootMode::Run,
+        role: node.role.clone(),
+        version: String::new(),
+        slot: None,
+        machine_id: None,
+        mounts: Vec::new(),
+        multipath: Vec::new(),
+        ports: Default::default(),
+        accounts: None,
+    };
+    if let Err(error) = render::files(roles, folder, Some(node), &facts) {
+        checker
+            .bad(
+                "settings",
+                format!("nothing can be rendered of these settings: {error}"),
+            )
+            .hint("`rackwright compile` writes them; by hand, compare with docs/roles.md");
     }
 }
 
