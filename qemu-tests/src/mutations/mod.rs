@@ -105,7 +105,7 @@ pub fn show(seed: u64, number: u64) -> anyhow::Result<String> {
 
 fn mutated(bases: &[Base], seed: u64, number: u64) -> Option<(&Base, Kind, String)> {
     let mut random = Random::of(seed, number);
-    let form = if number % 2 == 0 {
+    let form = if number.is_multiple_of(2) {
         Form::Node
     } else {
         Form::Site

@@ -149,7 +149,7 @@ impl Drawing {
             .get(index + 2)
             .filter(|next| next.begin < end)
             .map_or(LEFT + WIDTH, |next| self.x(next.begin, begin));
-        let y = top + NAME - 4.0 + if index % 2 == 0 { 0.0 } else { NAME };
+        let y = top + NAME - 4.0 + if index.is_multiple_of(2) { 0.0 } else { NAME };
         let _ = write!(self.body, "<g><title>{}</title>", escape(&name));
         let short = fit(&name, room - from - 8.0, LETTERS);
         self.text((from + 4.0, y), LETTERS, "text", "start", false, &short);
