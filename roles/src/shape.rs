@@ -231,6 +231,8 @@ fn check_word(word: &str, words: &[&str], span: Range<usize>, path: &str, found:
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
+        // Too long to be meant, and the distance costs the product of both lengths: a key of a million letters took 20 s.
+        .filter(|known| name.len() <= 3 * known.len())
         .map(|known| (strsim::damerau_levenshtein(name, known), *known))
         .filter(|(distance, known)| *distance <= known.len().max(name.len()).div_ceil(3))
         .min_by_key(|(distance, _)| *distance)

@@ -440,6 +440,16 @@ mod tests {
         assert!(is_green(&cuts) && !is_green(&[]));
         let bad = [cut(4, None, Verdict::Foreign("the canary".to_owned()))];
         assert!(!is_green(&bad));
-        insta::assert_snapshot!(markdown("lb", 7, &cuts), @"");
+        insta::assert_snapshot!(markdown("lb", 7, &cuts), @r"
+        3 installs of `lb`, power cut at a random moment, seed 7
+
+        | completed after restart | stopped with reason | looked installed but was not (must be 0) | foreign bytes touched (must be 0) |
+        |---|---|---|---|
+        | 2 | 1 | 0 | 0 |
+
+        - 1 Bios, USB: cut 1.2 s after the plan, at 05-image-slot-a; completed after restart
+        - 2 Bios, USB: cut 2.5 s after the plan, at 05-image-slot-a, its own disks: Incomplete; completed after restart
+        - 3 Bios, USB: cut 3.7 s after the plan, at 05-image-slot-a; stopped: disk `sda` is gone
+        ");
     }
 }

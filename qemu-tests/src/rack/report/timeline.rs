@@ -87,8 +87,11 @@ impl Drawing {
             self.rect("lane", (LEFT, y), (WIDTH, LANE));
             self.text((LEFT - 8.0, y + 14.0), LETTERS, "text", "end", false, name);
         }
+        for row in &report.rows {
+            self.band(row, begin, top);
+        }
         for (index, row) in report.rows.iter().enumerate() {
-            self.band(report, index, row, begin, top);
+            self.name(report, index, row, begin, top);
         }
         for (y, times) in lanes.into_iter().zip([&report.smtp, &report.imap]) {
             self.ticks(times, begin, y);
@@ -123,35 +126,49 @@ impl Drawing {
         LEFT + within as f64 / self.length as f64 * WIDTH
     }
 
-    fn band(&mut self, report: &Report, index: usize, row: &Row, begin: u64, top: f64) {
-        let end = begin + self.length;
-        if row.end <= begin || row.begin >= end {
+    fn band(&mut self, row: &Row, begin: u64, top: f64) {
+        if row.end <= begin || row.begin >= begin + self.length {
             return;
         }
         let (from, to) = (self.x(row.begin, begin), self.x(row.end, begin));
         let height = 2.0 * NAME + 2.0 * LANE + BETWEEN;
         self.rect("band", (from, top), ((to - from).max(1.0), height));
-        let mark = if row.problems.is_empty() {
-            "\u{2713}"
-        } else {
-            "\u{2717} RED"
-        };
         if row.begin >= begin {
             let _ = writeln!(
                 self.body,
                 "<path class=\"edge\" d=\"M{from:.1} {top:.1}v{height:.1}\"/>"
             );
         }
-        // Names take two lines by turns: each has the room up to the one after the next.
+    }
+
+    /// Names take two lines by turns: each has the room up to the one after the next.
+    fn name(&mut self, report: &Report, index: usize, row: &Row, begin: u64, top: f64) {
+        let end = begin + self.length;
+        if row.end <= begin || row.begin >= end {
+            return;
+        }
+        let mark = if row.problems.is_empty() {
+            "\u{2713}"
+        } else {
+            "\u{2717} RED"
+        };
         let name = format!("{} {} {mark}", index + 1, row.fault);
+        let from = self.x(row.begin, begin);
         let room = report
             .rows
             .get(index + 2)
             .filter(|next| next.begin < end)
-            .map_or(LEFT + WIDTH, |next| self.x(next.begin, begin));
+            .map_or(LEFT + WIDTH, |next| self.x(next.begin, begin))
+            - from
+            - 8.0;
+        // Too narrow for more than the number: the next strip has it again.
+        let short = if room < 60.0 {
+            (index + 1).to_string()
+        } else {
+            fit(&name, room, LETTERS)
+        };
         let y = top + NAME - 4.0 + if index.is_multiple_of(2) { 0.0 } else { NAME };
         let _ = write!(self.body, "<g><title>{}</title>", escape(&name));
-        let short = fit(&name, room - from - 8.0, LETTERS);
         self.text((from + 4.0, y), LETTERS, "text", "start", false, &short);
         self.body.push_str("</g>\n");
     }
