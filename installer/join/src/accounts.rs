@@ -64,7 +64,10 @@ pub fn statements(patterns: &[String], passwords: &[(&str, Option<String>)]) -> 
                  ALTER USER {who} IDENTIFIED BY {password}{tls};\n"
             ));
             let rights = match account.trim_matches('\'') {
-                MAIL => format!("GRANT ALL ON {MAIL}.* TO {who};\n"),
+                // IceWarp makes its databases itself; without it the second right is one to nothing.
+                MAIL => {
+                    format!("GRANT ALL ON {MAIL}.* TO {who};\nGRANT ALL ON `iw\\_%`.* TO {who};\n")
+                }
                 // What mariadb-dump needs to seed a replica, and replication itself.
                 REPLICATION => format!(
                     "GRANT REPLICATION SLAVE, BINLOG MONITOR, RELOAD, SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, \

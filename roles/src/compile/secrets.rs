@@ -181,7 +181,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ("database-replication", &["galera", "database"]),
     ("proxy-admin", &["lb"]),
     ("proxy-cluster", &["lb"]),
-    ("sessions", &["production"]),
+    ("sessions", &["production", "lb"]),
     ("storage-replication", &["storage", "backup"]),
 ];
 
@@ -210,7 +210,12 @@ impl Secrets {
         self.0.extend(more);
     }
 
-    /// One `purpose = "secret"` in each line; line feeds in it, which only PEM has, as `\n`.
+    /// Takes one that the owner brings, such as a licence.
+    pub fn supply(&mut self, purpose: &str, text: &str) {
+        self.0.insert(purpose.to_owned(), Secret::new(text));
+    }
+
+    /// One `purpose = "secret"` in each line; line ends, quotes and backslashes in it with a backslash before them.
     fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         for (purpose, secret) in self.iter() {
@@ -219,6 +224,8 @@ impl Secrets {
             for letter in secret.expose().chars() {
                 match letter {
                     '\n' => text.push_str("\\n"),
+                    '\r' => text.push_str("\\r"),
+                    '"' | '\\' => text.extend(['\\', letter]),
                     letter => text.push(letter),
                 }
             }
