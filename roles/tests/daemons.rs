@@ -70,7 +70,7 @@ const CHECKS: [Check; 23] = [
         command: &[
             "sh",
             "-c",
-            "test -x /zrepl || exit 0; mkdir -p /run/rackwright/identity; cp -r /identity /run/rackwright/identity/root; \
+            "test -x /zrepl || exit 0; mount -t tmpfs tmpfs /state; cp -r /identity /state/; \
              /zrepl --config /etc/zrepl/zrepl.yml configcheck",
         ],
         complaints: &["rror", "annot"],
@@ -331,7 +331,7 @@ fn write(root: &Utf8Path, files: &[RenderedFile]) {
     for folder in ["mail", "config", "archive", "logs"] {
         std::fs::create_dir_all(root.join("var/srv/export").join(folder)).unwrap();
     }
-    for folder in ["proc", "sys", "run", "tmp", "dev", "var/lib/nfs"] {
+    for folder in ["proc", "sys", "run", "tmp", "dev", "state", "var/lib/nfs"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
     }
     if let Ok(zrepl) = std::env::var("RACKWRIGHT_ZREPL") {

@@ -119,10 +119,12 @@ impl Seed {
             secrets.insert("bmc".to_owned(), self.bmc_password(&node.name));
         }
         for (purpose, roles) in SHARED {
-            let proxied = *purpose != "proxy-admin" && *purpose != "proxy-cluster";
-            if roles.contains(&node.role.as_str())
-                && (proxied || site.options.proxy != Proxy::Haproxy)
-            {
+            let is_used = match *purpose {
+                "proxy-admin" | "proxy-cluster" => site.options.proxy != Proxy::Haproxy,
+                "proxy-accounts" => site.options.proxy == Proxy::Maxscale,
+                _ => true,
+            };
+            if is_used && roles.contains(&node.role.as_str()) {
                 secrets.insert((*purpose).to_owned(), self.password(purpose, "", 32));
             }
         }
@@ -179,6 +181,7 @@ const SHARED: &[(&str, &[&str])] = &[
     ),
     ("database-monitor", &["lb", "galera", "database"]),
     ("database-replication", &["galera", "database"]),
+    ("proxy-accounts", &["lb", "galera", "database"]),
     ("proxy-admin", &["lb"]),
     ("proxy-cluster", &["lb"]),
     ("sessions", &["production", "lb"]),
