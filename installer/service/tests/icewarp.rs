@@ -30,7 +30,7 @@ mkdir -p /var/srv/mail /var/spool/rackwright /run/bin
 mount -t tmpfs 10.0.4.9:/ /var/srv/mail
 touch /var/srv/mail/.rackwright-store
 export ICEWARP_INSIDE=1 PATH=/run/bin:/usr/sbin:/usr/bin:/sbin:/bin
-exec "$test" "$part" --exact --ignored --nocapture
+"$test" "$part" --exact --ignored --nocapture
 "#;
 
 /// What the installer of a real archive does, as far as its flags and exit codes are public.
@@ -84,7 +84,8 @@ case $1 in
     stop) rm -f /run/icewarp.active
         if [ -s /run/master.pid ]; then kill "$(cat /run/master.pid)" 2> /dev/null || true; : > /run/master.pid; fi ;;
     is-active)
-        if [ -s /run/master.pid ] && kill -0 "$(cat /run/master.pid)" 2> /dev/null; then echo active
+        # A process that ended and was not waited for has no command line.
+        if [ -s /run/master.pid ] && grep -q sleep "/proc/$(cat /run/master.pid)/cmdline" 2> /dev/null; then echo active
         else : > /run/master.pid; echo inactive; exit 3; fi ;;
     is-failed) if [ -e /run/icewarp.failed ]; then echo failed; else echo active; exit 1; fi ;;
 esac

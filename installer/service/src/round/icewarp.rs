@@ -216,7 +216,9 @@ impl Work<'_> {
             .installer(place)
             .map_err(|refusal| Report::refused(&refusal))?;
         let (words, folder) = place.install(&at, &license);
-        let (program, arguments) = words.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
+        let (program, arguments) = words
+            .split_first()
+            .map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
         let command = Command::new(program)
             .args(arguments.iter().cloned())
             .current_dir(folder)
@@ -505,7 +507,9 @@ impl Work<'_> {
     }
 
     fn shell(&self, words: &[String], script: &str) -> Result<(), Report> {
-        let (program, arguments) = words.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
+        let (program, arguments) = words
+            .split_first()
+            .map_or(("", &[][..]), |(a, b)| (a.as_str(), b));
         let command = Command::new(program)
             .args(arguments.iter().cloned())
             .input(script)
