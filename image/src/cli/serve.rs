@@ -18,8 +18,8 @@ use authority::tls::{self, Identity};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use identity::{Authority, Key, Machine, Validity};
-use roles::compile::{Compiled, Seed};
-use roles::{RoleSet, Site};
+use roles::Site;
+use roles::compile::Compiled;
 use run::node_source::rack;
 use zeroize::Zeroizing;
 
