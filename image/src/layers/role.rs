@@ -95,9 +95,9 @@ pub(super) fn install(
     apt(&["update".to_owned()])?;
     apt(&["install".to_owned()]
         .into_iter()
-        .chain(packages.iter().cloned())
-        .collect::<Vec<_>>())
-    .with_context(|| format!("cannot install the packages of role `{name}`"))?;
+        .chain(words.iter().cloned())
+        .collect::<Vec<_>>())?;
+    Ok(())
 }
 
 /// Tells dpkg what the image brings without a package.
