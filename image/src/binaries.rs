@@ -84,7 +84,7 @@ impl Binaries {
 }
 
 /// Whether a 64-bit x86 ELF program asks for a dynamic loader (PT_INTERP, elf(5)); `None` if it is no such program.
-fn interpreter(bytes: &[u8]) -> Option<bool> {
+pub(crate) fn interpreter(bytes: &[u8]) -> Option<bool> {
     const X86_64: u16 = 62;
     const PT_INTERP: u32 = 3;
     let short = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));

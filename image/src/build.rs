@@ -9,9 +9,10 @@ use crate::binaries::{self, Binaries};
 use crate::cache::{self, Cache};
 use crate::initrd::{self, RootFile};
 use crate::layers::kernel::Kernel;
-use crate::layers::{base, kernel, loaders, role, root, zfs};
+use crate::layers::{base, kernel, loaders, payload, role, root, zfs};
 use crate::manifest::Manifest;
 use crate::media;
+use crate::payload::{ByRole, Payload};
 use crate::progress::{BuildEvent, Progress};
 use crate::recipe::{self, Identity, Lock, Programs, RoleLayers, Shared};
 use crate::sign::Signer;
@@ -47,6 +48,8 @@ pub struct Options {
     pub version: String,
     /// Source tree.
     pub source: Utf8PathBuf,
+    /// What the owner supplies, by role, checked.
+    pub payloads: ByRole,
     /// Programs made elsewhere.
     pub binaries: Option<Binaries>,
 }
@@ -112,7 +115,7 @@ fn stages(
         options.refresh,
         options.offline,
     )?;
-    let requests = recipe::requests(set, &options.roles);
+    let requests = recipe::requests(set, &options.roles, &options.payloads);
     let lock = snapshot.resolve(&requests)?;
     let fetched = snapshot.download(&lock, &requests, progress)?;
     snapshot.share()?;
@@ -183,6 +186,7 @@ impl Work<'_> {
             &self.shared,
             self.programs,
             &self.identity,
+            self.payloads(name),
         )
         .with_context(|| format!("unknown role `{name}`"))?;
         let place = self.options.out.join(name).join(&self.options.version);
@@ -223,12 +227,32 @@ impl Work<'_> {
             role::fill(to, tools, snapshot, lock, name, &folder.role, &base)
         })?;
         let (modules, packages) = (modules.join("content"), packages.join("content"));
+        let payloads = match &keys.payloads {
+            None => None,
+            Some(key) => {
+                let entry = self.layer(&format!("{name}: payloads"), key, |to| {
+                    let below = [packages.as_path(), base.as_path()];
+                    payload::fill(to, tools, snapshot, lock, name, self.payloads(name), &below)
+                })?;
+                Some(entry.join("content"))
+            }
+        };
+        let layers: Vec<&Utf8Path> = [
+            Some(&modules),
+            payloads.as_ref(),
+            Some(&packages),
+            Some(&base),
+        ]
+        .into_iter()
+        .flatten()
+        .map(Utf8PathBuf::as_path)
+        .collect();
         let root = self.layer(&format!("{name}: root"), &keys.root, |to| {
             root::fill(
                 to,
                 tools,
                 &root::Parts {
-                    layers: &[&modules, &packages, &base],
+                    layers: &layers,
                     installer: &self.binaries.installer,
                     role_data: &self.options.role_data,
                     role: &folder.role,
@@ -277,6 +301,10 @@ impl Work<'_> {
             path: place.to_string(),
         });
         Ok(place)
+    }
+
+    fn payloads(&self, role: &str) -> &[Payload] {
+        self.options.payloads.get(role).map_or(&[], Vec::as_slice)
     }
 
     /// Signs an image, if there is a key; once more if it was there already, as it may have been another key's.
@@ -385,6 +413,11 @@ impl Work<'_> {
             key: keys.image.digest.clone(),
             files: std::collections::BTreeMap::new(),
             packages: packages.into_iter().map(Into::into).collect(),
+            payloads: self
+                .payloads(name)
+                .iter()
+                .map(|payload| payload.entry.clone())
+                .collect(),
         };
         manifest.seal(&temporary)?;
         fs_err::write(

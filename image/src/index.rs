@@ -10,9 +10,14 @@ use crate::recipe::Package;
 /// user's choice, and does not belong to what an image is made of.
 pub fn uris(text: &str) -> Result<Vec<Package>> {
     text.lines()
-        .filter(|line| line.starts_with('\''))
+        .filter(|line| line.starts_with('\'') && !is_given(line))
         .map(|line| uri(line).with_context(|| format!("cannot understand apt's line `{line}`")))
         .collect()
+}
+
+/// A package that apt was given as a file: it has no digest, because no index names it (seen with apt 2.6).
+fn is_given(line: &str) -> bool {
+    line.starts_with("'file:") && !line.contains(" SHA256:")
 }
 
 fn uri(line: &str) -> Option<Package> {
@@ -64,7 +69,7 @@ mod tests {
 
     #[test]
     fn reads_uris() {
-        let text = "Some note\n'http://m/d/pool/p/perl-base_5.40.1-6_amd64.deb' perl-base_5.40.1-6_amd64.deb 17 SHA256:aa\n\
+        let text = "Some note\n'file:/host/p/own_1_all.deb' own_1_all.deb 696 \n'http://m/d/pool/p/perl-base_5.40.1-6_amd64.deb' perl-base_5.40.1-6_amd64.deb 17 SHA256:aa\n\
                     'http://m/d/pool/s/x.deb' login_1%3a4.16-2_all.deb 2 SHA256:bb\n";
         let packages = uris(text).unwrap();
         assert_eq!(packages.len(), 2);

@@ -15,6 +15,7 @@ pub mod layers;
 pub mod manifest;
 pub mod media;
 pub mod namespace;
+pub mod payload;
 pub mod progress;
 pub mod provision;
 pub mod pxe;

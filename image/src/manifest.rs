@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
+use crate::payload::PayloadEntry;
 use crate::recipe::Package;
 use crate::snapshot::sha256;
 
@@ -30,6 +31,9 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
     /// Every package in the root, the kernel's too.
     pub packages: Vec<PackageEntry>,
+    /// What its owner supplied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payloads: Vec<PayloadEntry>,
 }
 
 /// One file.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use roles::folder::RoleSet;
+use roles::site::model::PayloadKind;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Key;
+use crate::payload::{self, ByRole, Payload};
 
 /// Debian release of every image.
 pub const SUITE: &str = "trixie";
@@ -87,10 +89,22 @@ pub struct Request {
     pub packages: Vec<String>,
     /// A dpkg status stanza of what the image brings without a package; empty if nothing.
     pub provided: String,
+    /// Debian packages that the owner supplies, whose dependencies belong to the set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debs: Vec<LocalDeb>,
 }
 
-/// Every set that the wanted roles need.
-pub fn requests(set: &RoleSet, wanted: &[String]) -> Vec<Request> {
+/// A Debian package on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalDeb {
+    /// Absolute path.
+    pub file: camino::Utf8PathBuf,
+    /// Hexadecimal.
+    pub sha256: String,
+}
+
+/// Every set that the wanted roles need, with what their payloads depend on.
+pub fn requests(set: &RoleSet, wanted: &[String], payloads: &ByRole) -> Vec<Request> {
     let base: Vec<String> = ["?essential", "apt"]
         .map(str::to_owned)
         .into_iter()
@@ -100,6 +114,7 @@ pub fn requests(set: &RoleSet, wanted: &[String]) -> Vec<Request> {
         name: name.to_owned(),
         packages,
         provided,
+        debs: Vec::new(),
     };
     let mut requests = vec![
         request("base", base.clone(), String::new()),
@@ -131,11 +146,18 @@ pub fn requests(set: &RoleSet, wanted: &[String]) -> Vec<Request> {
     for name in wanted {
         if let Some(folder) = set.roles.get(name) {
             let packages = base.iter().chain(&folder.role.packages).cloned().collect();
-            requests.push(request(
-                &format!("role:{name}"),
-                packages,
-                provided(&folder.role),
-            ));
+            let mut own = request(&format!("role:{name}"), packages, provided(&folder.role));
+            own.debs = payloads
+                .get(name)
+                .into_iter()
+                .flatten()
+                .filter(|payload| payload.entry.kind == PayloadKind::Deb)
+                .map(|payload| LocalDeb {
+                    file: payload.source.file.clone(),
+                    sha256: payload.source.sha256.clone(),
+                })
+                .collect();
+            requests.push(own);
         }
     }
     requests
@@ -290,6 +312,8 @@ pub struct RoleLayers {
     pub packages: Key,
     /// Kernel modules that stay in the image.
     pub modules: Key,
+    /// What the owner supplies; absent: nothing.
+    pub payloads: Option<Key>,
     /// The packed root.
     pub root: Key,
     /// Everything that goes into `out/`.
@@ -318,6 +342,7 @@ impl RoleLayers {
         shared: &Shared,
         programs: &Programs,
         identity: &Identity,
+        payloads: &[Payload],
     ) -> Option<Self> {
         let folder = set.roles.get(name)?;
         let zfs = wants_zfs(&folder.role).then_some(&shared.zfs.digest);
@@ -340,19 +365,27 @@ impl RoleLayers {
             &folder.role,
             &folder.templates,
         );
-        let root = Key::new(
-            "root",
-            &(
-                1,
-                &packages.digest,
-                &modules.digest,
-                &programs.installer,
-                data,
-                &identity.version,
-                &identity.source,
-                lock.epoch,
-            ),
+        let payloads = (!payloads.is_empty()).then(|| {
+            Key::new(
+                "payload",
+                &(1, &packages.digest, payload::digests(payloads)),
+            )
+        });
+        let inputs = (
+            1,
+            &packages.digest,
+            &modules.digest,
+            &programs.installer,
+            data,
+            &identity.version,
+            &identity.source,
+            lock.epoch,
         );
+        let root = match &payloads {
+            // Without payloads nothing is named, so that such images keep their key.
+            None => Key::new("root", &inputs),
+            Some(payloads) => Key::new("root", &(inputs, &payloads.digest)),
+        };
         let image = Key::new(
             "image",
             &(
@@ -367,6 +400,7 @@ impl RoleLayers {
         Some(RoleLayers {
             packages,
             modules,
+            payloads,
             root,
             image,
         })

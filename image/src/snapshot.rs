@@ -139,7 +139,7 @@ impl<'a> Snapshot<'a> {
                 format!("Dir::Cache::archives={}", self.tools.path(&empty)),
             ]);
             arguments.extend(["--print-uris", "-qq", "-y", "install"].map(str::to_owned));
-            arguments.extend(request.packages.iter().cloned());
+            arguments.extend(self.wanted(request));
             let output = self.tools.run("apt-get", arguments).with_context(|| {
                 format!(
                     "cannot resolve the packages of `{}`\n\
@@ -270,7 +270,7 @@ impl<'a> Snapshot<'a> {
             }
             let mut arguments = self.options(&self.root, &request.provided)?;
             arguments.extend(["--download-only", "-qq", "-y", "install"].map(str::to_owned));
-            arguments.extend(request.packages.iter().cloned());
+            arguments.extend(self.wanted(request));
             self.tools.run("apt-get", arguments).with_context(|| {
                 format!(
                     "cannot download the packages of `{}`\n\
@@ -280,6 +280,13 @@ impl<'a> Snapshot<'a> {
             })?;
         }
         Ok(())
+    }
+
+    /// What apt is asked for: names, and the owner's packages by their path.
+    fn wanted(&self, request: &Request) -> Vec<String> {
+        let names = request.packages.iter().cloned();
+        let debs = request.debs.iter().map(|deb| self.tools.path(&deb.file));
+        names.chain(debs).collect()
     }
 
     fn missing(&self, lock: &Lock) -> Vec<Package> {

@@ -74,6 +74,7 @@ fn image(folder: &Utf8Path, root_size: usize) -> Utf8PathBuf {
         key: String::new(),
         files: std::collections::BTreeMap::new(),
         packages: Vec::new(),
+        payloads: Vec::new(),
     };
     manifest.seal(folder).unwrap();
     folder.to_owned()

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 use image::cache::Key;
+use image::payload::{ByRole, Payload, PayloadEntry, Source};
 use image::recipe::{Identity, Lock, Package, Programs, RoleLayers, Shared, Tools, requests};
 use roles::folder::RoleSet;
+use roles::site::model::PayloadKind;
 
 /// Everything that keys are made from.
 #[derive(Clone)]
@@ -14,6 +16,7 @@ struct World {
     tools: Key,
     programs: Programs,
     identity: Identity,
+    payloads: Vec<Payload>,
 }
 
 fn package(name: &str, digest: &str) -> Package {
@@ -73,6 +76,7 @@ fn world() -> World {
             node_file: None,
             carried: None,
         },
+        payloads: Vec::new(),
     }
 }
 
@@ -84,6 +88,7 @@ fn keys(world: &World) -> Vec<(String, Key)> {
         tools,
         programs,
         identity,
+        payloads,
     } = world;
     let shared = Shared::new(set, lock, tools, programs);
     let mut keys: Vec<(String, Key)> = [
@@ -96,7 +101,8 @@ fn keys(world: &World) -> Vec<(String, Key)> {
     .map(|(name, key)| (name.to_owned(), key.clone()))
     .into();
     for role in ["control", "storage"] {
-        let layers = RoleLayers::new(set, role, lock, &shared, programs, identity).unwrap();
+        let layers =
+            RoleLayers::new(set, role, lock, &shared, programs, identity, payloads).unwrap();
         for key in [layers.packages, layers.modules, layers.root, layers.image] {
             keys.push((format!("{role}.{}", key.stage), key));
         }
@@ -205,12 +211,68 @@ fn keys_change_exactly_when_their_inputs_do() {
     );
 }
 
+fn payload(digest: &str, kind: PayloadKind) -> Payload {
+    Payload {
+        entry: PayloadEntry {
+            name: "zrepl".to_owned(),
+            kind,
+            file: "zrepl".to_owned(),
+            path: None,
+            size: 1,
+            sha256: digest.to_owned(),
+            platform: None,
+            root: None,
+        },
+        source: Source {
+            file: "/p/zrepl".into(),
+            sha256: digest.to_owned(),
+        },
+        root: None,
+    }
+}
+
+#[test]
+fn a_payload_changes_the_root_and_nothing_before_it() {
+    let with = |digest: &str, place: &str| {
+        let mut payload = payload(digest, PayloadKind::Binary);
+        payload.source.file = place.into();
+        let mut world = world();
+        world.payloads.push(payload);
+        keys(&world)
+    };
+    let differ = |before: Vec<(String, Key)>, after: Vec<(String, Key)>| {
+        let both = before.into_iter().zip(after);
+        let changed = both.filter(|(before, after)| before != after);
+        changed.map(|(before, _)| before.0).collect::<Vec<_>>()
+    };
+    let roots = [
+        "control.root",
+        "control.image",
+        "storage.root",
+        "storage.image",
+    ];
+    assert_eq!(differ(keys(&world()), with("aa", "/p")), roots);
+    assert_eq!(differ(with("aa", "/p"), with("bb", "/p")), roots);
+    // Where it lies on the workstation does not matter.
+    assert!(differ(with("aa", "/p"), with("aa", "/elsewhere")).is_empty());
+    // What a Debian package depends on is resolved with the role's packages.
+    let own = ByRole::from([("lb".to_owned(), vec![payload("cc", PayloadKind::Deb)])]);
+    let wanted = ["lb", "control"].map(str::to_owned);
+    let asked = requests(&world().set, &wanted, &own);
+    let debs: Vec<(&str, usize)> = asked
+        .iter()
+        .map(|request| (request.name.as_str(), request.debs.len()))
+        .filter(|(_, debs)| *debs > 0)
+        .collect();
+    assert_eq!(debs, [("role:lb", 1)]);
+}
+
 #[test]
 fn only_roles_with_zfs_ask_for_a_compiler() {
     let set = world().set;
     let names = |roles: &[&str]| {
         let wanted: Vec<_> = roles.iter().map(|name| (*name).to_owned()).collect();
-        requests(&set, &wanted)
+        requests(&set, &wanted, &ByRole::new())
             .into_iter()
             .map(|request| request.name)
             .collect::<Vec<_>>()
@@ -230,7 +292,7 @@ fn a_ninth_role_needs_no_code() {
     ninth.role.name = "ninth".to_owned();
     ninth.role.packages = vec!["nginx".to_owned()];
     set.roles.insert("ninth".to_owned(), ninth);
-    let requests = requests(&set, &["ninth".to_owned()]);
+    let requests = requests(&set, &["ninth".to_owned()], &ByRole::new());
     assert_eq!(requests.last().unwrap().name, "role:ninth");
     assert_eq!(requests.last().unwrap().packages.last().unwrap(), "nginx");
 }

@@ -27,6 +27,7 @@ fn image(folder: &Path, version: &str) {
         key: String::new(),
         files: BTreeMap::new(),
         packages: Vec::new(),
+        payloads: Vec::new(),
     };
     manifest.seal(Utf8Path::from_path(&place).unwrap()).unwrap();
 }

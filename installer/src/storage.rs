@@ -50,6 +50,14 @@ pub fn run(system: &dyn System, task: &StorageTask, json: bool) -> anyhow::Resul
         }
         StorageTask::Snapshot => {
             execute(system, &replication::snapshot(&view, now()))?;
+            if settings.replication_engine.as_deref() == Some(storage_round::ZREPL) {
+                // One peer that is away must not keep the others from being served.
+                for peer in storage_round::peers(&settings) {
+                    if let Err(error) = execute(system, &replication::wake(&peer.name)) {
+                        output::note(&format!("warning: {error:#}"));
+                    }
+                }
+            }
             prune(system, &view, &view.live())
         }
         StorageTask::Receive => receive(system, &settings, &view),
@@ -282,7 +290,10 @@ fn receive(system: &dyn System, settings: &Storage, view: &View) -> anyhow::Resu
         ];
         execute(system, &words)?;
     }
-    execute(system, &replication::pull(view, &peer.address, "tank"))?;
+    // zrepl's sender pushes.
+    if settings.replication_engine.as_deref() != Some(storage_round::ZREPL) {
+        execute(system, &replication::pull(view, &peer.address, "tank"))?;
+    }
     prune(system, view, &view.received())
 }
 

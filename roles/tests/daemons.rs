@@ -41,7 +41,7 @@ struct Check {
     complaints: &'static [&'static str],
 }
 
-const CHECKS: [Check; 21] = [
+const CHECKS: [Check; 23] = [
     Check {
         file: "/etc/nftables.conf",
         command: &["nft", "-c", "-f", "/etc/nftables.conf"],
@@ -62,6 +62,30 @@ const CHECKS: [Check; 21] = [
         file: "/etc/haproxy/haproxy.cfg",
         command: &["haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"],
         complaints: &["[WARNING]", "[ALERT]"],
+    },
+    Check {
+        // Not in Debian: `RACKWRIGHT_ZREPL` names a program that `rackwright payload build zrepl` made; without it nothing is
+        // checked here. It reads the certificates too.
+        file: "/etc/zrepl/zrepl.yml",
+        command: &[
+            "sh",
+            "-c",
+            "test -x /zrepl || exit 0; mount -t tmpfs tmpfs /state; cp -r /identity /state/; \
+             /zrepl --config /etc/zrepl/zrepl.yml configcheck",
+        ],
+        complaints: &["rror", "annot"],
+    },
+    Check {
+        // It has no test of its own: it starts without a port, and is stopped.
+        file: "/etc/valkey/valkey.conf",
+        command: &[
+            "sh",
+            "-c",
+            "mkdir -p /run/rackwright/sessions /var/lib/valkey && echo 'requirepass a' > /run/rackwright/sessions/valkey.conf && \
+             echo 'primaryauth a' >> /run/rackwright/sessions/valkey.conf && \
+             timeout 2 valkey-server /etc/valkey/valkey.conf --port 0 --unixsocket /tmp/valkey --dir /tmp; true",
+        ],
+        complaints: &["FATAL CONFIG FILE ERROR", "Bad directive"],
     },
     Check {
         file: "/etc/mysql/mariadb.conf.d/80-rackwright.cnf",
@@ -244,6 +268,7 @@ vips = [{ name = "mail", network = "cluster", address = "10.77.30.9/24", router_
 databases = [{ name = "db1", address = "10.77.30.11" }, { name = "db2", address = "10.77.30.12" }]
 mail_servers = [{ name = "iw1", address = "10.77.30.21", id = "a1", master = true, outbound_first = 32768, outbound_last = 35583 }, { name = "iw2", address = "10.77.30.22", id = "a2", master = false, outbound_first = 35584, outbound_last = 38399 }]
 loopback_addresses = ["10.77.30.9"]
+replication_sinks = [{ name = "bk1", address = "10.77.40.42" }]
 members = ["10.77.30.11", "10.77.30.12", "10.77.30.13"]
 "#
 }
@@ -306,8 +331,35 @@ fn write(root: &Utf8Path, files: &[RenderedFile]) {
     for folder in ["mail", "config", "archive", "logs"] {
         std::fs::create_dir_all(root.join("var/srv/export").join(folder)).unwrap();
     }
-    for folder in ["proc", "sys", "run", "tmp", "dev", "var/lib/nfs"] {
+    for folder in ["proc", "sys", "run", "tmp", "dev", "state", "var/lib/nfs"] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    if let Ok(zrepl) = std::env::var("RACKWRIGHT_ZREPL") {
+        std::fs::copy(zrepl, root.join("zrepl")).unwrap();
+        let folder = root.join("identity");
+        std::fs::create_dir_all(&folder).unwrap();
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-subj",
+                "/CN=st1",
+            ])
+            .args([
+                "-keyout",
+                folder.join("node.key").as_str(),
+                "-out",
+                folder.join("node.pem").as_str(),
+            ])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        std::fs::copy(folder.join("node.pem"), folder.join("ca.pem")).unwrap();
     }
     for program in ["usr/bin/rackwright-installer", "usr/sbin/zpool"] {
         let path = root.join(program);

@@ -10,6 +10,7 @@ use crate::binaries::{self, Binaries};
 use crate::build::{Options, build, check_host};
 use crate::initrd::Carried;
 use crate::namespace::{self, Place};
+use crate::payload::{self, ByRole};
 use crate::progress::{Mode, Progress};
 use crate::sign::{self, Signer};
 
@@ -55,7 +56,8 @@ pub struct Build {
     /// sign
     #[arg(long, value_name = "PUB", requires = "sign")]
     trust: Option<Utf8PathBuf>,
-    /// Site file: the images carry the pin of its authority
+    /// Site file: the images carry the pin of its authority, and its
+    /// payloads
     #[arg(long, value_name = "FILE")]
     site: Option<Utf8PathBuf>,
     /// Seed file [default: the site file's name with .seed]
@@ -125,9 +127,12 @@ pub fn run(arguments: Build) -> Result<u8> {
         Some(path) => Some(node_text(path, Some(&set), &wanted)?),
         None => None,
     };
-    let pin = match &arguments.site {
-        Some(site) => Some(pin(site, arguments.seed.as_ref())?),
-        None => None,
+    let (pin, payloads) = match &arguments.site {
+        Some(site) => (
+            Some(pin(site, arguments.seed.as_ref())?),
+            payloads(site, &set, &wanted)?,
+        ),
+        None => (None, ByRole::new()),
     };
     check_host()?;
     if let Place::Outside(code) = namespace::enter()? {
@@ -163,6 +168,7 @@ pub fn run(arguments: Build) -> Result<u8> {
         offline: arguments.offline,
         refresh: arguments.refresh,
         node_file,
+        payloads,
         version: arguments.image_version,
         source: camino::absolute_utf8(source)?,
         binaries: arguments
@@ -173,6 +179,21 @@ pub fn run(arguments: Build) -> Result<u8> {
     let progress = Progress::new(Mode::choose(arguments.json));
     build(&options, &set, &Live, &progress)?;
     Ok(0)
+}
+
+/// What the site's owner supplies for these roles. The files are compared before anything is built.
+fn payloads(site: &Utf8Path, set: &RoleSet, wanted: &[String]) -> Result<ByRole> {
+    if site == "-" {
+        bail!("payloads lie beside the site file\nhint: give the file by its name");
+    }
+    let file = camino::absolute_utf8(site)?;
+    let known = super::derived::site(site, set)?;
+    if known.payloads.is_empty() {
+        return Ok(ByRole::new());
+    }
+    let text = fs_err::read_to_string(&file)?;
+    let folder = file.parent().unwrap_or(Utf8Path::new("/"));
+    payload::of_roles(site, folder, &text, &known, wanted)
 }
 
 /// Pin of the authority of a site: it comes from the seed alone.

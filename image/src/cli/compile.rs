@@ -13,6 +13,7 @@ use roles::compile::{Compiled, Seed};
 use zeroize::Zeroizing;
 
 use super::derived;
+use crate::payload::license;
 
 #[derive(Debug, Args)]
 pub struct Compile {
@@ -50,7 +51,8 @@ pub fn run(arguments: &Compile) -> Result<u8> {
         Some(seed) => (seed, false),
         None => (make_seed(&seed_file)?, true),
     };
-    let compiled = roles::compile::compile(&site, &seed, Some(&roles), permit);
+    let mut compiled = roles::compile::compile(&site, &seed, Some(&roles), permit);
+    license::beside(&arguments.site, &site)?.supply(&mut compiled);
     check(&compiled, &roles)?;
 
     let nodes: BTreeMap<String, String> = compiled

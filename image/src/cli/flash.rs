@@ -14,6 +14,7 @@ use crate::flash::disks::{Disk, Machine};
 use crate::flash::medium;
 use crate::flash::write::Target;
 use crate::manifest::Manifest;
+use crate::payload::license;
 use crate::progress::{Mode, Progress};
 
 #[derive(Debug, Args)]
@@ -280,7 +281,10 @@ fn files(arguments: &Flash) -> Result<(Files, Option<String>)> {
             "the permit's id is empty\nhint: write any text that was not used before, such as a date"
         );
     }
-    let compiled = roles::compile::compile(&site, &seed, Some(&roles), permit);
+    let mut compiled = roles::compile::compile(&site, &seed, Some(&roles), permit);
+    if arguments.sealed {
+        license::beside(&arguments.site, &site)?.supply(&mut compiled);
+    }
     compile::check(&compiled, &roles)?;
     let role = role(arguments, &compiled)?;
     let texts = compiled.texts()?;

@@ -272,6 +272,13 @@ fn inspect(arguments: &Inspect) -> Result<u8> {
     )?;
     writeln!(out, "kernel    {}", manifest.kernel)?;
     writeln!(out, "packages  {}", manifest.packages.len())?;
+    for payload in &manifest.payloads {
+        writeln!(
+            out,
+            "payload   {} {} {} ({} bytes)",
+            payload.name, payload.file, payload.sha256, payload.size
+        )?;
+    }
     for (name, file) in &manifest.files {
         writeln!(out, "{:>12}  {}  {name}", file.size, file.sha256)?;
     }

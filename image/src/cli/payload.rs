@@ -1,20 +1,25 @@
-//! `rackwright payload`: the software that the owner supplies, compared with what the site file says of it. Writes nothing.
+//! `rackwright payload`: the software that the owner supplies, compared with what the site file says of it; and built, where
+//! its source is public and Debian has no package.
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use camino::{Utf8Path, Utf8PathBuf};
-use clap::Args;
-use roles::site::model::Payload as Entry;
+use clap::{Args, Subcommand};
 use serde::Serialize;
+use system::Live;
 
 use super::derived;
-use crate::snapshot::sha256;
+use crate::payload::{self, PayloadEntry, zrepl};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Payload {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Site file; payloads lie beside it
-    site: Utf8PathBuf,
+    #[arg(required = true)]
+    site: Option<Utf8PathBuf>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -23,26 +28,58 @@ pub struct Payload {
     role_data: Option<Utf8PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a payload from public source, at a version and checksum that are
+    /// fixed here
+    Build(Build),
+}
+
+#[derive(Debug, Args)]
+struct Build {
+    /// What to build: `zrepl`
+    #[arg(value_parser = ["zrepl"])]
+    what: String,
+    /// Folder for the file
+    #[arg(short, long, value_name = "DIR", default_value = "payloads")]
+    output: Utf8PathBuf,
+}
+
 /// One payload.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Checked {
     name: String,
     file: Utf8PathBuf,
-    /// Digest of the file; absent if it cannot be read.
-    sha256: Option<String>,
+    /// What an image would carry; absent: something is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<PayloadEntry>,
     /// What is wrong; absent: nothing.
     error: Option<String>,
 }
 
 /// Exit code 0 if every file is there and is what the site file says.
 pub fn run(options: &Payload) -> Result<u8> {
+    if let Some(Action::Build(build)) = &options.action {
+        let made = zrepl::build(&Live, &build.output)?;
+        write!(std::io::stdout(), "{}", made.entry())?;
+        return Ok(0);
+    }
+    let file = options.site.as_ref().context("no site file was given")?;
     let roles = derived::roles(options.role_data.as_ref())?;
-    let site = derived::site(&options.site, &roles)?;
-    let folder = options.site.parent().unwrap_or(Utf8Path::new(""));
+    let site = derived::site(file, &roles)?;
+    let folder = file.parent().unwrap_or(Utf8Path::new(""));
     let checked: Vec<Checked> = site
         .payloads
         .iter()
-        .map(|payload| check(folder, payload))
+        .map(|entry| {
+            let found = payload::one(folder, entry);
+            Checked {
+                name: entry.name.clone(),
+                file: folder.join(&entry.file),
+                error: found.as_ref().err().map(|(_, message)| message.clone()),
+                carried: found.ok().map(|payload| payload.entry),
+            }
+        })
         .collect();
     let mut out = std::io::stdout().lock();
     if options.json {
@@ -55,64 +92,4 @@ pub fn run(options: &Payload) -> Result<u8> {
         writeln!(out, "{} {}: {said}", payload.name, payload.file)?;
     }
     Ok(u8::from(checked.iter().any(|one| one.error.is_some())))
-}
-
-fn check(folder: &Utf8Path, payload: &Entry) -> Checked {
-    let file = folder.join(&payload.file);
-    let found = sha256(&file);
-    let error = match (&found, &payload.sha256) {
-        (Err(error), _) => Some(format!("{error:#}")),
-        (Ok(found), Some(said)) if !found.eq_ignore_ascii_case(said) => Some(format!(
-            "it was changed: its sha256 is {found}, the site file says {said}"
-        )),
-        (Ok(found), None) => Some(format!(
-            "the site file has no `sha256` for it; it is {found}"
-        )),
-        _ => None,
-    };
-    Checked {
-        name: payload.name.word().to_owned(),
-        file,
-        sha256: found.ok(),
-        error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use roles::site::model::PayloadName;
-
-    #[test]
-    fn a_payload_is_there_and_unchanged_or_it_is_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = Utf8Path::from_path(folder.path()).unwrap();
-        std::fs::write(folder.join("zrepl"), "abc").unwrap();
-        // FIPS 180-4, example of "abc".
-        let right = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let words = |file: &str, sha256: Option<&str>| {
-            let payload = Entry {
-                name: PayloadName::Zrepl,
-                file: file.into(),
-                sha256: sha256.map(str::to_owned),
-                platform: None,
-                container_root: None,
-            };
-            check(folder, &payload).error
-        };
-        assert_eq!(words("zrepl", Some(right)), None);
-        assert_eq!(words("zrepl", Some(&right.to_uppercase())), None);
-        let changed = words("zrepl", Some("00")).unwrap();
-        assert!(
-            changed.starts_with("it was changed: its sha256 is ba7816bf"),
-            "{changed}"
-        );
-        let none = words("zrepl", None).unwrap();
-        assert!(
-            none.starts_with("the site file has no `sha256` for it"),
-            "{none}"
-        );
-        let missing = words("icewarp.tar.gz", Some(right)).unwrap();
-        assert!(missing.contains("icewarp.tar.gz"), "{missing}");
-    }
 }

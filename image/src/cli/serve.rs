@@ -18,13 +18,14 @@ use authority::tls::{self, Identity};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use identity::{Authority, Key, Machine, Validity};
-use roles::compile::{Compiled, Seed};
-use roles::{RoleSet, Site};
+use roles::Site;
+use roles::compile::Compiled;
 use run::node_source::rack;
 use zeroize::Zeroizing;
 
 use super::{compile, derived, watch};
 use crate::manifest::Manifest;
+use crate::payload::license;
 
 /// The installer's messages: screen, both serial lines.
 const CONSOLES: [&str; 3] = ["tty0", "ttyS0,115200n8", "ttyS1,115200n8"];
@@ -103,6 +104,7 @@ pub fn run(arguments: &Serve) -> Result<u8> {
     let seed = compile::need_seed(&arguments.site, arguments.seed.as_ref())?;
     let compiled = roles::compile::compile(&site, &seed, Some(&roles), None);
     compile::check(&compiled, &roles)?;
+    let licenses = license::beside(&arguments.site, &site)?;
     let host = host(arguments, &site)?;
     let images = images(&arguments.images)?;
     if images.is_empty() {
@@ -146,7 +148,12 @@ pub fn run(arguments: &Serve) -> Result<u8> {
             .iter()
             .map(|(name, path)| Ok((name.clone(), fs_err::read(path)?.into())))
             .collect::<Result<_>>()?,
-        deliver: Box::new(move |node, permit| deliver(&site, &seed, &roles, node, permit)),
+        deliver: Box::new(move |node, permit| {
+            let mut compiled =
+                roles::compile::compile(&site, &seed, Some(&roles), Some(&permit.id));
+            licenses.supply(&mut compiled);
+            deliver(&compiled, node, permit)
+        }),
         host: host.to_string(),
         pin: authority.pin(),
         consoles,
@@ -394,14 +401,7 @@ fn known(site: &Site, compiled: &Compiled) -> Result<Vec<Known>> {
 }
 
 /// Node file and secrets, made for this permit: a join token is good once, so another permit brings another token.
-fn deliver(
-    site: &Site,
-    seed: &Seed,
-    roles: &RoleSet,
-    node: &str,
-    permit: &Permit,
-) -> Result<Delivered, String> {
-    let compiled = roles::compile::compile(site, seed, Some(roles), Some(&permit.id));
+fn deliver(compiled: &Compiled, node: &str, permit: &Permit) -> Result<Delivered, String> {
     let mut file = compiled
         .node_file(node)
         .ok_or_else(|| format!("the site file has no machine `{node}`"))?;

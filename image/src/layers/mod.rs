@@ -3,6 +3,7 @@
 pub mod base;
 pub mod kernel;
 pub mod loaders;
+pub mod payload;
 pub mod role;
 pub mod root;
 pub mod zfs;

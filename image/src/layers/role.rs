@@ -35,12 +35,28 @@ pub fn fill(
     let root = merged.path();
     provide(root, &recipe::provided(role))?;
     merged.system_file_systems()?;
+    install(tools, root, &archive, lock.epoch, packages)
+        .with_context(|| format!("cannot install the packages of role `{name}`"))?;
+    super::clean(root)?;
+    drop(merged);
+    cache::remove(&archive)?;
+    cache::remove(&work)
+}
+
+/// Installs from the local archive into a merged root, offline. `words` are names of packages, or paths in that root.
+pub(super) fn install(
+    tools: &Tools,
+    root: &Utf8Path,
+    archive: &Utf8Path,
+    epoch: u64,
+    words: &[String],
+) -> Result<()> {
     // Everything apt needs lies on the tmpfs at /tmp and leaves nothing behind.
     let temporary = root.join("tmp");
     for path in ["archive", "lists/partial", "cache/archives/partial"] {
         fs_err::create_dir_all(temporary.join(path))?;
     }
-    bind(&archive, &temporary.join("archive"))?;
+    bind(archive, &temporary.join("archive"))?;
     fs_err::write(
         temporary.join("sources.list"),
         format!("deb [trusted=yes] file:/tmp/archive {SUITE} main\n"),
@@ -61,7 +77,7 @@ pub fn fill(
     .map(|option| ["-o".to_owned(), option.to_owned()])
     .concat();
     let apt = |words: &[String]| {
-        let epoch = format!("SOURCE_DATE_EPOCH={}", lock.epoch);
+        let epoch = format!("SOURCE_DATE_EPOCH={epoch}");
         let line = [
             epoch,
             "apt-get".to_owned(),
@@ -79,13 +95,9 @@ pub fn fill(
     apt(&["update".to_owned()])?;
     apt(&["install".to_owned()]
         .into_iter()
-        .chain(packages.iter().cloned())
-        .collect::<Vec<_>>())
-    .with_context(|| format!("cannot install the packages of role `{name}`"))?;
-    super::clean(root)?;
-    drop(merged);
-    cache::remove(&archive)?;
-    cache::remove(&work)
+        .chain(words.iter().cloned())
+        .collect::<Vec<_>>())?;
+    Ok(())
 }
 
 /// Tells dpkg what the image brings without a package.

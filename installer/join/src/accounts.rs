@@ -13,6 +13,20 @@ pub const REPLICATION: &str = "replication";
 /// Account of proxies that ask servers how they are.
 pub const MONITOR: &str = "monitor";
 
+/// Account with which MaxScale reads who may log in; made only where its secret was delivered.
+pub const PROXY: &str = "maxscale";
+
+/// What MaxScale asks of its service's user (MaxScale 24.02, authentication modules).
+const PROXY_TABLES: [&str; 7] = [
+    "user",
+    "db",
+    "tables_priv",
+    "columns_priv",
+    "procs_priv",
+    "proxies_priv",
+    "roles_mapping",
+];
+
 /// Host patterns of the networks that clients come from: never `%`, which is everywhere.
 #[must_use]
 pub fn patterns(node: &NodeFile) -> Vec<String> {
@@ -64,12 +78,20 @@ pub fn statements(patterns: &[String], passwords: &[(&str, Option<String>)]) -> 
                  ALTER USER {who} IDENTIFIED BY {password}{tls};\n"
             ));
             let rights = match account.trim_matches('\'') {
-                MAIL => format!("GRANT ALL ON {MAIL}.* TO {who};\n"),
+                // IceWarp makes its databases itself; without it the second right is one to nothing.
+                MAIL => {
+                    format!("GRANT ALL ON {MAIL}.* TO {who};\nGRANT ALL ON `iw\\_%`.* TO {who};\n")
+                }
                 // What mariadb-dump needs to seed a replica, and replication itself.
                 REPLICATION => format!(
                     "GRANT REPLICATION SLAVE, BINLOG MONITOR, RELOAD, SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, \
                      PROCESS ON *.* TO {who};\n"
                 ),
+                PROXY => {
+                    let tables = PROXY_TABLES
+                        .map(|table| format!("GRANT SELECT ON mysql.{table} TO {who};\n"));
+                    format!("GRANT SHOW DATABASES ON *.* TO {who};\n{}", tables.concat())
+                }
                 // USAGE is what every account has.
                 _ => String::new(),
             };
@@ -91,6 +113,7 @@ pub fn step(context: &Context<'_>) -> Outcome {
         (MAIL, secret(system, "database-app")),
         (MONITOR, secret(system, "database-monitor")),
         (REPLICATION, secret(system, "database-replication")),
+        (PROXY, secret(system, "proxy-accounts")),
     ];
     let accounts = statements(&patterns(context.node), &passwords);
     let text = if seen.status.read_only {
@@ -135,6 +158,7 @@ mod tests {
                 (MAIL, Some("abc".into())),
                 (MONITOR, None),
                 (REPLICATION, Some("d'e".into())),
+                (PROXY, Some("fgh".into())),
             ],
         );
         insta::assert_snapshot!(text);

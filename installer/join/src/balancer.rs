@@ -2,7 +2,7 @@
 
 use crate::{
     context::Context,
-    proxysql,
+    maxscale, proxysql,
     settings::{self, Balancer},
     step::Outcome,
     unit,
@@ -10,6 +10,9 @@ use crate::{
 
 /// Port that programs use, on the balancer as on the servers.
 const PORT: u16 = 3306;
+const PROXYSQL: &str = "proxysql.service";
+/// Set when ProxySQL was started again once, in this boot.
+const RESTARTED: &str = "proxysql-restarted";
 
 /// The step `balancer`.
 #[must_use]
@@ -24,18 +27,25 @@ fn attempt(context: &Context<'_>) -> Result<Outcome, String> {
     }
     let unit = match plan.proxy.as_deref() {
         None | Some("haproxy") => "haproxy.service",
-        Some("proxysql") => "proxysql.service",
+        Some("proxysql") => PROXYSQL,
+        Some("maxscale") => maxscale::UNIT,
         Some(other) => {
             return Ok(Outcome::Wait(format!(
-                "a version that configures `{other}`; this one has `haproxy` and `proxysql`"
+                "a version that configures `{other}`; this one has `haproxy`, `proxysql` and `maxscale`"
             )));
         }
     };
+    // Before it starts: it has no port to be told by.
+    let changed = unit == maxscale::UNIT && maxscale::write(context, &plan)?;
+    if changed && unit::state(context.system, unit)? == "active" {
+        unit::systemctl(context.system, &["restart", unit])?;
+        return Ok(Outcome::Wait(format!("`{unit}` to read its new file")));
+    }
     if unit::state(context.system, unit)? != "active" {
         unit::start(context.system, unit)?;
         return Ok(Outcome::Wait(format!("`{unit}` to start")));
     }
-    if unit == "proxysql.service" {
+    if unit == PROXYSQL {
         proxysql::apply(context, &plan)?;
     }
     // Through the balancer's own address, so through the firewall too.
@@ -43,6 +53,12 @@ fn attempt(context: &Context<'_>) -> Result<Outcome, String> {
     Ok(match context.outside.greeting(&own, PORT) {
         Some(bytes) if is_greeting(&bytes) => {
             Outcome::Done(format!("a database answers through {own}:{PORT}"))
+        }
+        // ProxySQL listens on another port until it starts with what it was told (`mysql-interfaces`).
+        None if unit == PROXYSQL && !context.system.exists(&unit::flag(RESTARTED)) => {
+            unit::set(context.system, RESTARTED, true)?;
+            unit::systemctl(context.system, &["restart", unit])?;
+            Outcome::Wait(format!("`{unit}` to start on port {PORT}"))
         }
         _ => Outcome::Wait(format!("a database to answer through {own}:{PORT}")),
     })

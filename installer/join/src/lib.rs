@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod engine;
 pub mod galera;
 pub mod journal;
+pub mod maxscale;
 pub mod outside;
 mod preflight;
 pub mod proxysql;

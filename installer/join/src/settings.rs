@@ -78,6 +78,8 @@ pub struct Balancer {
     pub balancers: Vec<Peer>,
     /// This machine is the cluster's arbitrator.
     pub garbd: bool,
+    /// MaxScale sends statements that only read to members that are not the writer.
+    pub split_reads: bool,
 }
 
 /// The settings of a machine as one of the types above.

@@ -77,3 +77,15 @@ pub fn systemctl(system: &dyn System, arguments: &[&str]) -> Result<(), String> 
         .map(|_| ())
         .map_err(|error| words(&error))
 }
+
+/// Runs a small program.
+///
+/// # Errors
+/// Its words.
+pub fn tool(system: &dyn System, program: &str, arguments: &[&str]) -> Result<(), String> {
+    let command = Command::new(program).args(arguments.iter().copied());
+    system
+        .run(&command)
+        .map(|_| ())
+        .map_err(|error| words(&error))
+}

@@ -11,6 +11,7 @@ pub mod probe;
 pub mod replication;
 pub mod round;
 pub mod serve;
+pub mod sessions;
 pub mod settings;
 pub mod storage;
 pub mod view;

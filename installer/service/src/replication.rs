@@ -99,6 +99,35 @@ pub fn pull(view: &View, address: &str, source_pool: &str) -> Vec<String> {
     words
 }
 
+/// Wakes zrepl's jobs, one for each peer: they carry what is new (`zrepl signal wakeup`).
+#[must_use]
+pub fn wake(peer: &str) -> Vec<String> {
+    let job = format!("push-{peer}");
+    let config = "/etc/zrepl/zrepl.yml";
+    [
+        "/usr/local/bin/zrepl",
+        "--config",
+        config,
+        "signal",
+        "wakeup",
+        &job,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// GUIDs of snapshots that a peer has, by the bookmarks that zrepl keeps of them (`zfs list -t bookmark`; zrepl 0.7,
+/// internal/endpoint: `zrepl_CURSOR_G_<guid>_J_<job>`).
+#[must_use]
+pub fn carried(bookmarks: &str) -> BTreeSet<u64> {
+    let guid = |line: &str| {
+        let (_, name) = line.trim().split_once('#')?;
+        let digits = name.strip_prefix("zrepl_CURSOR_G_")?.split('_').next()?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    bookmarks.lines().filter_map(guid).collect()
+}
+
 /// How old the copy is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {

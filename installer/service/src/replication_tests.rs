@@ -133,3 +133,15 @@ proptest! {
         prop_assert!(prune(&pool(&rest), "tank/mail-root", &[needed].into(), now).is_empty());
     }
 }
+
+#[test]
+fn cursors_of_zrepl() {
+    let text = "tank/mail-root#zrepl_CURSOR_G_000000000000002a_J_push-bk1\n\
+         tank/mail-root#zrepl_CURSORTENTATIVE_G_000000000000002b_J_push-bk1\n\
+         tank/mail-root#other\n";
+    assert_eq!(carried(text).into_iter().collect::<Vec<_>>(), [42]);
+    assert_eq!(
+        wake("bk1").join(" "),
+        "/usr/local/bin/zrepl --config /etc/zrepl/zrepl.yml signal wakeup push-bk1"
+    );
+}

@@ -6,7 +6,7 @@ use roles::{NodeFile, RoleSet};
 use serde::{Deserialize, Serialize};
 use system::{Command, System, drained};
 
-use crate::{front, replication, round, settings};
+use crate::{front, replication, round, sessions, settings};
 
 /// Where the last round is written.
 pub const REPORT: &str = "/run/rackwright/service.json";
@@ -91,7 +91,7 @@ pub fn round(system: &dyn System, roles: &RoleSet, node: &NodeFile, now: u64) ->
             .map(|settings| round::storage::round(system, node, &settings, now)),
         "production" | "standalone" => role
             .settings_as(node)
-            .map(|settings| round::mail::round(system, node, &settings)),
+            .map(|settings| round::mail::round(system, node, &settings, now)),
         "lb" => role
             .settings_as(node)
             .map(|settings| front_round(system, node, &settings)),
@@ -100,7 +100,7 @@ pub fn round(system: &dyn System, roles: &RoleSet, node: &NodeFile, now: u64) ->
     report.unwrap_or_else(|error| Report::refused(&error))
 }
 
-/// keepalived does the work; here is only what its own parser does not see.
+/// keepalived does the work; here is only what its own parser does not see, and the store of web sessions.
 fn front_round(system: &dyn System, node: &NodeFile, settings: &settings::Front) -> Report {
     if settings.vips.is_empty() {
         return Report::idle();
@@ -108,9 +108,12 @@ fn front_round(system: &dyn System, node: &NodeFile, settings: &settings::Front)
     if drained::is(system) {
         return Report::waits(drained::WORDS);
     }
-    match front::check(settings, node).first() {
-        Some(refusal) => Report::refused(refusal),
-        None => Report::ready("keepalived has a sound plan"),
+    if let Some(refusal) = front::check(settings, node).first() {
+        return Report::refused(refusal);
+    }
+    match sessions::round(system, node, settings) {
+        Ok(()) => Report::ready("keepalived has a sound plan"),
+        Err(report) => report,
     }
 }
 

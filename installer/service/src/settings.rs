@@ -46,7 +46,7 @@ pub struct Storage {
 }
 
 /// Settings of `production` and `standalone`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Mail {
     /// `server:/path` of the mail store; absent: no NFS.
@@ -75,6 +75,22 @@ pub struct Mail {
     pub certificate_key: Option<String>,
     /// Folders for files that are not shared.
     pub temp_root: Option<String>,
+    /// Shared configuration of the mail program.
+    pub config_root: Option<String>,
+    /// Shared spam filter.
+    pub spam_root: Option<String>,
+    /// Shared groupware.
+    pub calendar_root: Option<String>,
+    /// Shared logs.
+    pub log_root: Option<String>,
+    /// Number that files of the store belong to, the same on all servers.
+    pub vmail_id: Option<u32>,
+    /// Where web sessions are kept; absent: on this server.
+    pub session_store: Option<String>,
+    /// The owner's answers for IceWarp: `KEY = value`.
+    pub icewarp: crate::icewarp::settings::Answers,
+    /// Names of two of its settings.
+    pub icewarp_keys: crate::icewarp::settings::Keys,
 }
 
 /// A mail server behind the balancer.
@@ -125,6 +141,8 @@ pub struct Front {
     pub together: Option<bool>,
     /// `primary`, `spread`.
     pub traffic: Option<String>,
+    /// Address of the store of web sessions; absent: there is none here.
+    pub session_store: Option<String>,
 }
 
 /// Address of a virtual address by its name in `hosts` (`storage-vip`, and with a place behind it), for machines that are

@@ -62,10 +62,24 @@ impl View {
         format!("{}/{LIVE}", self.pool)
     }
 
-    /// `tank/received/mail-root`.
+    /// `tank/received/mail-root`. zrepl puts the sender's name and pool between (`tank/received/st1/tank/mail-root`), so that no
+    /// sender writes over another's: then it is the tree with the newest snapshot.
     #[must_use]
     pub fn received(&self) -> String {
-        format!("{}/{RECEIVED}/{LIVE}", self.pool)
+        let plain = format!("{}/{RECEIVED}/{LIVE}", self.pool);
+        if self.datasets.contains_key(&plain) {
+            return plain;
+        }
+        let (above, below) = (format!("{}/{RECEIVED}/", self.pool), format!("/{LIVE}"));
+        let trees = self
+            .datasets
+            .keys()
+            .filter(|name| name.starts_with(&above) && name.ends_with(&below));
+        let newest = |name: &&String| {
+            let last = self.snapshots_of(name).next_back();
+            last.map(|snapshot| snapshot.created)
+        };
+        trees.max_by_key(newest).cloned().unwrap_or(plain)
     }
 
     /// A data set and all below it, parents first.
@@ -245,5 +259,22 @@ mod tests {
                 .map(|it| it.guid),
             Some(18)
         );
+    }
+
+    #[test]
+    fn what_zrepl_received_is_the_newest_tree() {
+        let datasets = "tank/received\treadonly\ton\n\
+             tank/received/st1/tank/mail-root\treadonly\ton\n\
+             tank/received/st2/tank/mail-root\treadonly\ton\n";
+        let snapshots = "tank/received/st1/tank/mail-root@rackwright-1\t1\t100\n\
+             tank/received/st2/tank/mail-root@rackwright-2\t2\t200\n";
+        let view = parse("tank", datasets, snapshots);
+        assert_eq!(view.received(), "tank/received/st2/tank/mail-root");
+        let both = format!("{datasets}tank/received/mail-root\treadonly\ton\n");
+        assert_eq!(
+            parse("tank", &both, snapshots).received(),
+            "tank/received/mail-root"
+        );
+        assert_eq!(parse("tank", "", "").received(), "tank/received/mail-root");
     }
 }

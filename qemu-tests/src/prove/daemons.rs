@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 const SUITE: &str = "trixie";
 
 /// Packages with the programs that the tests start; what they depend on comes along.
-const PACKAGES: [&str; 30] = [
+const PACKAGES: [&str; 31] = [
     "base-files",
     "chrony",
     "coreutils",
@@ -41,6 +41,7 @@ const PACKAGES: [&str; 30] = [
     "sed",
     "systemd",
     "systemd-journal-remote",
+    "valkey-server",
 ];
 
 /// Packages of the databases and what their scripts call: a cluster of namespaces runs them.

@@ -131,10 +131,29 @@ pub fn open(
         .lines()
         .filter_map(|line| line.split_once(" = "))
         .map(|(purpose, secret)| {
-            let secret = Zeroizing::new(secret.trim_matches('"').replace("\\n", "\n"));
+            let secret = secret.strip_prefix('"').unwrap_or(secret);
+            let secret = plain_text(secret.strip_suffix('"').unwrap_or(secret));
             (purpose.to_owned(), Secret::new(&secret))
         })
         .collect())
+}
+
+/// Takes the backslashes away that [`super::secrets::Secrets`] wrote.
+fn plain_text(text: &str) -> Zeroizing<String> {
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => match letters.next() {
+                Some('n') => plain.push('\n'),
+                Some('r') => plain.push('\r'),
+                Some(other) => plain.push(other),
+                None => {}
+            },
+            letter => plain.push(letter),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]

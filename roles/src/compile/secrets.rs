@@ -119,10 +119,12 @@ impl Seed {
             secrets.insert("bmc".to_owned(), self.bmc_password(&node.name));
         }
         for (purpose, roles) in SHARED {
-            let proxied = *purpose != "proxy-admin" && *purpose != "proxy-cluster";
-            if roles.contains(&node.role.as_str())
-                && (proxied || site.options.proxy != Proxy::Haproxy)
-            {
+            let is_used = match *purpose {
+                "proxy-admin" | "proxy-cluster" => site.options.proxy != Proxy::Haproxy,
+                "proxy-accounts" => site.options.proxy == Proxy::Maxscale,
+                _ => true,
+            };
+            if is_used && roles.contains(&node.role.as_str()) {
                 secrets.insert((*purpose).to_owned(), self.password(purpose, "", 32));
             }
         }
@@ -179,9 +181,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ),
     ("database-monitor", &["lb", "galera", "database"]),
     ("database-replication", &["galera", "database"]),
+    ("proxy-accounts", &["lb", "galera", "database"]),
     ("proxy-admin", &["lb"]),
     ("proxy-cluster", &["lb"]),
-    ("sessions", &["production"]),
+    ("sessions", &["production", "lb"]),
     ("storage-replication", &["storage", "backup"]),
 ];
 
@@ -210,7 +213,12 @@ impl Secrets {
         self.0.extend(more);
     }
 
-    /// One `purpose = "secret"` in each line; line feeds in it, which only PEM has, as `\n`.
+    /// Takes one that the owner brings, such as a licence.
+    pub fn supply(&mut self, purpose: &str, text: &str) {
+        self.0.insert(purpose.to_owned(), Secret::new(text));
+    }
+
+    /// One `purpose = "secret"` in each line; line ends, quotes and backslashes in it with a backslash before them.
     fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         for (purpose, secret) in self.iter() {
@@ -219,6 +227,8 @@ impl Secrets {
             for letter in secret.expose().chars() {
                 match letter {
                     '\n' => text.push_str("\\n"),
+                    '\r' => text.push_str("\\r"),
+                    '"' | '\\' => text.extend(['\\', letter]),
                     letter => text.push(letter),
                 }
             }

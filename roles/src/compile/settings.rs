@@ -9,7 +9,8 @@ use crate::{
     site::{
         Site, duration,
         model::{
-            Delivery, NfsTransport, Replication, ServiceGroups, SiteNode, StorageKind, VipName,
+            Delivery, Mail, NfsTransport, Replication, ServiceGroups, Sessions, SiteNode,
+            StorageKind, VipName,
         },
         sizing,
     },
@@ -274,6 +275,9 @@ fn balancer(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         "database_vip",
         database_vip.map(|vip| vip.vip.address.as_str()),
     );
+    if database_vip.is_some() {
+        settings.put_some("session_store", session_store(context, node));
+    }
     let mail_vip = context
         .vips
         .iter()
@@ -373,9 +377,13 @@ fn mail(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         "database_address",
         vips::database_address(site, &context.vips, node),
     );
+    if site.options.mail == Mail::Icewarp {
+        settings.put("mail_engine", "icewarp");
+    }
     if node.role != "production" {
         return;
     }
+    settings.put_some("session_store", session_store(context, node));
     settings.put("master", is_master(context, node));
     let storage = &site.storage;
     let mount = storage.mount.as_deref().unwrap_or("/var/srv/mail");
@@ -417,6 +425,23 @@ fn mail(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
             settings.put("outbound_last", last);
         }
     }
+}
+
+/// Address of the store of web sessions: that of the databases on the balancers, which run it. Only the mail program that is a
+/// payload has web sessions.
+fn session_store<'a>(context: &'a Context<'_>, node: &SiteNode) -> Option<&'a str> {
+    let site = context.site;
+    let wanted = site.options.sessions == Sessions::Valkey && site.options.mail == Mail::Icewarp;
+    let near = |vip: &&vips::PlannedVip<'_>| {
+        vip.vip.name == VipName::Database
+            && vip
+                .candidates
+                .iter()
+                .any(|candidate| candidate.role == "lb")
+            && (vip.vip.site.is_none() || vip.vip.site == node.site)
+    };
+    let vip = context.vips.iter().find(near).filter(|_| wanted)?;
+    Some(vip.vip.address.as_str())
 }
 
 /// `server:/path` of the mail store. NFS 4 shows paths below the export with `fsid=0` (exports(5)).
@@ -483,7 +508,7 @@ fn storage(context: &Context<'_>, node: &SiteNode, settings: &mut Settings) {
         .replication_interval
         .as_deref()
         .and_then(duration::parse);
-    let seconds = interval.unwrap_or(300_000).div_ceil(1000);
+    let seconds = interval.unwrap_or(60_000).div_ceil(1000);
     settings.put(
         "replication_interval",
         i64::try_from(seconds).unwrap_or(i64::MAX),

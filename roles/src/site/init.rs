@@ -309,7 +309,7 @@ fn sections(text: &mut String, bill: &Bill) {
         );
         line!(
             text,
-            "[options]\nproxy = \"haproxy\"                    # proxysql and maxscale need a payload\nreplication = \"syncoid\"\nreplication_interval = \"5 min\"\npromised_loss = \"10 min\"\n"
+            "[options]\nproxy = \"haproxy\"                    # proxysql and maxscale need a payload\nreplication = \"syncoid\"\nreplication_interval = \"1 min\"\npromised_loss = \"10 min\"\n"
         );
         let sinks = if has(bill, "backup") {
             "\"st2\", \"backup1\""

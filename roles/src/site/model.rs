@@ -9,6 +9,8 @@ pub use super::machine::{
     BmcMode, BondMode, Hardware, Link, LinkPort, Router, RouterModel, SiteBmc, SiteNode, Switch,
     SwitchModel, SwitchPort, WireguardPeer,
 };
+pub use super::payload::{Payload, PayloadKind};
+
 pub use super::options::{
     Delivery, Mail, NfsTransport, Options, Proxy, Replication, ServiceGroups, Sessions, StorageKind,
 };
@@ -419,51 +421,6 @@ pub struct MailPaths {
     /// Temporary files: each server its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temp: Option<String>,
-}
-
-/// Third-party software that the owner supplies; never fetched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payload {
-    /// What it is.
-    pub name: PayloadName,
-    /// File, beside the site file.
-    pub file: String,
-    /// Digest, 64 hexadecimal digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// System it was made for, such as `debian13`; absent: runs anywhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
-    /// Root file system of that system, in which it runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container_root: Option<String>,
-}
-
-/// Payloads that are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PayloadName {
-    /// Mail program.
-    Icewarp,
-    /// Database proxy.
-    Proxysql,
-    /// Database proxy.
-    Maxscale,
-    /// Replication.
-    Zrepl,
-}
-
-impl PayloadName {
-    /// As the site file writes it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Icewarp => "icewarp",
-            Self::Proxysql => "proxysql",
-            Self::Maxscale => "maxscale",
-            Self::Zrepl => "zrepl",
-        }
-    }
 }
 
 /// A rule that is broken on purpose.

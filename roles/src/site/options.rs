@@ -10,7 +10,7 @@ pub struct Options {
     pub proxy: Proxy,
     /// Between the storages.
     pub replication: Replication,
-    /// Time between two snapshots that are sent, such as `5 min` (the default).
+    /// Time between two snapshots that are sent, such as `1 min` (the default).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replication_interval: Option<String>,
     /// How much accepted mail the owner promised at most to lose, as time.

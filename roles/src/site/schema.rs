@@ -53,8 +53,10 @@ const OPTIONS: &[Field] = &[
         "Between the storages; `zrepl` needs a payload",
         "\"syncoid\"",
     ),
-    optional("replication_interval", Shape::Text)
-        .says("Time between two snapshots that are sent", "\"5 min\""),
+    optional("replication_interval", Shape::Text).says(
+        "Time between two snapshots that are sent; `1 min` if absent",
+        "\"1 min\"",
+    ),
     optional("promised_loss", Shape::Text).says(
         "Accepted mail that may be lost when a storage dies, as time; not below the interval",
         "\"10 min\"",
@@ -354,11 +356,10 @@ const PATHS: &[Field] = &[
 ];
 
 const PAYLOAD: &[Field] = &[
-    required(
-        "name",
-        Shape::Word(&["icewarp", "proxysql", "maxscale", "zrepl"]),
-    )
-    .says("What it is", "\"proxysql\""),
+    required("name", Shape::Text).says(
+        "What it is: `icewarp`, `proxysql`, `maxscale`, `zrepl`, or a name of your own",
+        "\"proxysql\"",
+    ),
     required("file", Shape::Text).says(
         "File, beside the site file",
         "\"payloads/proxysql_2.7.1-debian13_amd64.deb\"",
@@ -367,6 +368,18 @@ const PAYLOAD: &[Field] = &[
         "Its digest, from `sha256sum`",
         "\"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"",
     ),
+    optional("kind", Shape::Word(&["deb", "archive", "binary"])).says(
+        "How it goes into an image; absent: by the file's name",
+        "\"deb\"",
+    ),
+    optional("roles", TEXTS).says(
+        "Roles whose images carry it; absent: those of a known name",
+        "[\"lb\"]",
+    ),
+    optional("path", Shape::Text).says(
+        "Where a binary lies; `/usr/local/bin/NAME` if absent",
+        "\"/usr/local/bin/zrepl\"",
+    ),
     optional("platform", Shape::Text).says(
         "System it was made for; absent: runs anywhere",
         "\"debian13\"",
@@ -374,6 +387,14 @@ const PAYLOAD: &[Field] = &[
     optional("container_root", Shape::Text).says(
         "Root file system of that system, in which it runs",
         "\"payloads/rhel9.tar\"",
+    ),
+    optional("container_sha256", Shape::Text).says(
+        "Digest of `container_root`",
+        "\"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"",
+    ),
+    optional("license", Shape::Text).says(
+        "File with its licence, beside the site file, `{node}` in it is the machine's name; travels as a secret",
+        "\"payloads/{node}.key\"",
     ),
 ];
 

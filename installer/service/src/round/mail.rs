@@ -6,6 +6,7 @@ use system::{System, delivered::secret, drained};
 
 use crate::{
     mail::{self, DATABASE, FOLDER, SENTINEL},
+    round::icewarp,
     serve::{Report, run},
     settings::Mail,
 };
@@ -13,16 +14,20 @@ use crate::{
 /// Postfix and Dovecot start only while this is there (their units' `ConditionPathExists`).
 const READY: &str = "/run/rackwright/mail/ready";
 
-pub(crate) fn round(system: &dyn System, node: &NodeFile, settings: &Mail) -> Report {
-    match steps(system, node, settings) {
+pub(crate) fn round(system: &dyn System, node: &NodeFile, settings: &Mail, now: u64) -> Report {
+    match steps(system, node, settings, now) {
         Ok(report) => report,
         Err(Halt::Stop(report)) => {
             if system.exists(Utf8Path::new(READY)) {
                 let _ = system.remove(Utf8Path::new(READY));
-                let _ = run(
-                    system,
-                    &["systemctl", "stop", "postfix.service", "dovecot.service"],
-                );
+                if is_icewarp(settings) {
+                    icewarp::stop(system);
+                } else {
+                    let _ = run(
+                        system,
+                        &["systemctl", "stop", "postfix.service", "dovecot.service"],
+                    );
+                }
             }
             report
         }
@@ -45,15 +50,21 @@ impl From<Report> for Halt {
     }
 }
 
-fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report, Halt> {
+fn is_icewarp(settings: &Mail) -> bool {
+    settings.mail_engine.as_deref() == Some("icewarp")
+}
+
+fn steps(system: &dyn System, node: &NodeFile, settings: &Mail, now: u64) -> Result<Report, Halt> {
     let standalone = node.role == "standalone";
     if !standalone && settings.mail_source.is_none() && settings.lun.is_none() {
         return Ok(Report::idle());
     }
-    if settings.mail_engine.as_deref().unwrap_or("builtin") != "builtin" {
-        return Err(Halt::Stop(Report::waits(
-            "the mail program is a payload, and this image has none: see docs/mail.md",
-        )));
+    if let Some(engine) = &settings.mail_engine
+        && !matches!(engine.as_str(), "builtin" | "icewarp")
+    {
+        return Err(Halt::Stop(Report::refused(&format!(
+            "`mail_engine`: `{engine}` is not known\nhint: `builtin` or `icewarp`"
+        ))));
     }
     if drained::is(system) {
         return Err(Halt::Stop(Report::waits(drained::WORDS)));
@@ -79,7 +90,8 @@ fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report
     } else {
         store(system, settings).map_err(Halt::Stop)?;
     }
-    if settings.tls {
+    // IceWarp has certificates of its own.
+    if settings.tls && !is_icewarp(settings) {
         let key = settings.certificate_key.as_deref().unwrap_or_default();
         if !system.exists(Utf8Path::new(key)) {
             return Err(Report::waits(format!(
@@ -108,6 +120,17 @@ fn steps(system: &dyn System, node: &NodeFile, settings: &Mail) -> Result<Report
             last(&error)
         ))
     })?;
+    if is_icewarp(settings) {
+        let work = icewarp::Work {
+            system,
+            node,
+            settings,
+            password: &password,
+            client: &client,
+            now,
+        };
+        return work.round(READY).map_err(Halt::Wait);
+    }
     if !system.exists(Utf8Path::new(READY)) {
         run(
             system,
@@ -214,7 +237,10 @@ fn write_files(system: &dyn System, settings: &Mail, password: &str) -> Result<(
     system
         .make_directory(Utf8Path::new(FOLDER))
         .map_err(|error| failed(error.to_string()))?;
-    for file in files {
+    // IceWarp has settings of its own; the client asks for both.
+    let wanted =
+        |file: &&mail::Secret| !is_icewarp(settings) || file.path == format!("{FOLDER}/client.cnf");
+    for file in files.iter().filter(wanted) {
         let path = Utf8Path::new(&file.path);
         if system
             .read(path)
@@ -268,7 +294,7 @@ fn account(password: &str) -> String {
     let mut text = format!("CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4;\n");
     for host in ["127.0.0.1", "localhost"] {
         text.push_str(&format!(
-            "CREATE USER IF NOT EXISTS {DATABASE}@'{host}' IDENTIFIED BY '{password}';\nALTER USER {DATABASE}@'{host}' IDENTIFIED BY '{password}';\nGRANT ALL ON {DATABASE}.* TO {DATABASE}@'{host}';\n"
+            "CREATE USER IF NOT EXISTS {DATABASE}@'{host}' IDENTIFIED BY '{password}';\nALTER USER {DATABASE}@'{host}' IDENTIFIED BY '{password}';\nGRANT ALL ON {DATABASE}.* TO {DATABASE}@'{host}';\nGRANT ALL ON `iw\\_%`.* TO {DATABASE}@'{host}';\n"
         ));
     }
     text

@@ -30,7 +30,7 @@ fn machine(settings: &str, prepare: impl Fn(&Simulated)) -> (Simulated, Report) 
     .unwrap_or_else(|error| panic!("{error}"));
     let settings =
         roles::role::settings(&Default::default(), &node).unwrap_or_else(|error| panic!("{error}"));
-    let report = round(&system, &node, &settings);
+    let report = round(&system, &node, &settings, 1000);
     (system, report)
 }
 
@@ -123,10 +123,10 @@ fn what_is_missing_is_said_and_nothing_starts() {
             "the database at 10.0.3.9 does not answer: ",
         ),
         (
-            "mail_source = \"a:/\"\nmail_engine = \"icewarp\"\n",
+            "mail_source = \"a:/\"\nmail_engine = \"other\"\n",
             secret,
-            State::Waits,
-            "the mail program is a payload",
+            State::Refused,
+            "`mail_engine`: `other` is not known",
         ),
     ];
     for (settings, prepare, state, wanted) in table {

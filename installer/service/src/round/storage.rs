@@ -23,6 +23,9 @@ pub const CONFIRMED: &str = "/run/rackwright/export/confirmed";
 /// person looks before the next export.
 pub const CHANGING: &str = "/run/rackwright/export/changing";
 
+/// The engine that is a payload.
+pub const ZREPL: &str = "zrepl";
+
 /// Threads of the kernel's NFS server; 0, or no file, while it does not run (nfsd(7)).
 const THREADS: &str = "/proc/fs/nfsd/threads";
 
@@ -293,6 +296,7 @@ fn steps(
         .into());
     }
     let peers = peers(settings);
+    let carrier = carrier(system, settings, &peers);
     let serves = system.exists(Utf8Path::new(ALLOWED));
     let reachable = answer_peers(system, &peers);
     // What serves asks all the same whether somebody took over.
@@ -332,15 +336,18 @@ fn steps(
         Ok(mark) => {
             export(system, node, settings, &view, &mark)?;
             reachable.map_err(failed)?;
+            // Mail goes on without a copy; that there is none is said.
+            carrier.map_err(Halt::Keep)?;
             let mut report = Report::ready(format!("exports in epoch {}", mark.epoch));
             report.listens = vec![2049];
             report.replication = (!settings.replication_sinks.is_empty())
-                .then(|| Box::new(sent(system, &view, interval, now)));
+                .then(|| Box::new(sent(system, settings, &view, interval, now)));
             Ok(report)
         }
         Err(Refusal::Sink { .. } | Refusal::Missing { .. } | Refusal::Foreign { .. })
             if !view.datasets.contains_key(&live) || sink_of(settings).is_some() =>
         {
+            carrier?;
             let mut report = Report::ready("receives");
             let state = state(&received, "sink");
             if !state.good {
@@ -357,6 +364,21 @@ fn steps(
         Err(refusal @ Refusal::Silent { .. }) => Err(Report::waits(refusal.to_string()).into()),
         Err(refusal) => Err(Report::refused(&refusal).into()),
     }
+}
+
+/// What carries snapshots, where it is a service: zrepl.
+fn carrier(system: &dyn System, settings: &Storage, peers: &[Peer]) -> Result<(), Report> {
+    if settings.replication_engine.as_deref() != Some(ZREPL) || peers.is_empty() {
+        return Ok(());
+    }
+    if !system.exists(Utf8Path::new("/usr/local/bin/zrepl")) {
+        return Err(Report::waits(
+            "replication is by zrepl, and this image has none: `rackwright payload build zrepl`, then `rackwright build ROLE --site site.toml`",
+        ));
+    }
+    run(system, &["systemctl", "start", "zrepl.service"])
+        .map(drop)
+        .map_err(|error| Report::new(State::Failed, error))
 }
 
 /// Keys, and the server that peers ask.
@@ -455,8 +477,22 @@ fn address(node: &NodeFile) -> Option<(String, String)> {
 }
 
 /// As the sender knows it: what a receiver holds (syncoid's `--use-hold`) it has.
-fn sent(system: &dyn System, view: &View, interval: u64, now: u64) -> replication::State {
+fn sent(
+    system: &dyn System,
+    settings: &Storage,
+    view: &View,
+    interval: u64,
+    now: u64,
+) -> replication::State {
     let live = view.live();
+    if settings.replication_engine.as_deref() == Some(ZREPL) {
+        let words = ["zfs", "list", "-H", "-t", "bookmark", "-o", "name", &live];
+        let carried = replication::carried(&run(system, &words).unwrap_or_default());
+        let last = view
+            .snapshots_of(&live)
+            .rfind(|snapshot| carried.contains(&snapshot.guid));
+        return sent_state(last, interval, now);
+    }
     let newest: Vec<&str> = view
         .snapshots_of(&live)
         .map(|snapshot| snapshot.name.as_str())
@@ -479,6 +515,10 @@ fn sent(system: &dyn System, view: &View, interval: u64, now: u64) -> replicatio
     let last = view
         .snapshots_of(&live)
         .rfind(|snapshot| held(&snapshot.name));
+    sent_state(last, interval, now)
+}
+
+fn sent_state(last: Option<&view::Snapshot>, interval: u64, now: u64) -> replication::State {
     let age = last.map(|snapshot| now.saturating_sub(snapshot.created));
     replication::State {
         role: "source".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Finding, facts::Facts};
 use crate::{
     check::role::port_range,
-    site::model::{Exposed, Sessions},
+    site::model::{Exposed, Mail, Sessions, VipName},
 };
 
 pub(super) fn folders(facts: &Facts<'_>) -> Vec<Finding> {
@@ -55,6 +55,18 @@ pub(super) fn sessions(facts: &Facts<'_>) -> Vec<Finding> {
         return vec![Finding::new(
             "options.sessions",
             "a takeover ends every web session",
+        )];
+    }
+    // It runs on the balancers, at the address of the databases.
+    let has_place = facts
+        .site
+        .vips
+        .iter()
+        .any(|vip| vip.name == VipName::Database && vip.name.role(facts.site.setup) == "lb");
+    if facts.site.setup.has_galera() && facts.site.options.mail == Mail::Icewarp && !has_place {
+        return vec![Finding::new(
+            "options.sessions",
+            "the store of web sessions has no place: no load balancer holds the address `database`",
         )];
     }
     Vec::new()

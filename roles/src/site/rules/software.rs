@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Finding, facts::Facts};
 use crate::diagnostic::SECRET_WORDS;
-use crate::site::model::{Fence, Mail, Payload, PayloadName, Proxy, Replication, Takeover};
+use crate::site::model::{Fence, Mail, Payload, Proxy, Replication, Takeover};
 
 /// Tokens and passwords are made from the seed and delivered sealed, so the file has no key for them; the open tables are
 /// where one could still slip in.
@@ -91,64 +91,78 @@ pub(super) fn fenced(facts: &Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-fn wanted<'a>(facts: &Facts<'a>) -> Vec<(PayloadName, &'static str)> {
+fn wanted(facts: &Facts<'_>) -> Vec<(&'static str, &'static str)> {
     let options = &facts.site.options;
     let mut wanted = Vec::new();
     match options.proxy {
         Proxy::Haproxy => {}
-        Proxy::Proxysql => wanted.push((PayloadName::Proxysql, "options.proxy")),
-        Proxy::Maxscale => wanted.push((PayloadName::Maxscale, "options.proxy")),
+        Proxy::Proxysql => wanted.push(("proxysql", "options.proxy")),
+        Proxy::Maxscale => wanted.push(("maxscale", "options.proxy")),
     }
     if options.replication == Replication::Zrepl {
-        wanted.push((PayloadName::Zrepl, "options.replication"));
+        wanted.push(("zrepl", "options.replication"));
     }
     if options.mail == Mail::Icewarp {
-        wanted.push((PayloadName::Icewarp, "options.mail"));
+        wanted.push(("icewarp", "options.mail"));
     }
     wanted
 }
 
 pub(super) fn payloads(facts: &Facts<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut by_name: BTreeMap<PayloadName, &Payload> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, &Payload> = BTreeMap::new();
     for (index, payload) in facts.site.payloads.iter().enumerate() {
-        if by_name.insert(payload.name, payload).is_some() {
+        if by_name.insert(&payload.name, payload).is_some() {
             findings.push(Finding::new(
                 format!("payloads.{index}.name"),
-                format!("a second payload `{}`", payload.name.word()),
+                format!("a second payload `{}`", payload.name),
             ));
         }
-        match &payload.sha256 {
-            None => findings.push(Finding::new(
-                format!("payloads.{index}"),
-                format!("the payload `{}` has no `sha256`", payload.name.word()),
-            )),
-            Some(digest)
-                if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) =>
-            {
-                findings.push(
-                    Finding::new(
-                        format!("payloads.{index}.sha256"),
-                        "this is not a SHA-256 digest",
-                    )
-                    .label("expected 64 hexadecimal digits"),
-                );
-            }
-            Some(_) => {}
+        digest(
+            &payload.sha256,
+            "sha256",
+            &format!("the payload `{}`", payload.name),
+            index,
+            &mut findings,
+        );
+        if let Some(root) = &payload.container_root {
+            digest(
+                &payload.container_sha256,
+                "container_sha256",
+                &format!("the root `{root}`"),
+                index,
+                &mut findings,
+            );
         }
     }
     for (name, path) in wanted(facts) {
-        if !by_name.contains_key(&name) {
+        if !by_name.contains_key(name) {
             findings.push(Finding::new(
                 path,
-                format!(
-                    "`{}` is not in Debian, and no payload brings it",
-                    name.word()
-                ),
+                format!("`{}` is not in Debian, and no payload brings it", name),
             ));
         }
     }
     findings
+}
+
+fn digest(said: &Option<String>, key: &str, what: &str, index: usize, findings: &mut Vec<Finding>) {
+    match said {
+        None => findings.push(Finding::new(
+            format!("payloads.{index}"),
+            format!("{what} has no `{key}`"),
+        )),
+        Some(digest) if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            findings.push(
+                Finding::new(
+                    format!("payloads.{index}.{key}"),
+                    "this is not a SHA-256 digest",
+                )
+                .label("expected 64 hexadecimal digits"),
+            );
+        }
+        Some(_) => {}
+    }
 }
 
 /// What the images are made of; see `common.toml`.
@@ -170,7 +184,7 @@ pub(super) fn platform(facts: &Facts<'_>) -> Vec<Finding> {
                 format!("payloads.{index}.platform"),
                 format!(
                     "`{}` was made for `{platform}`, the images are `{PLATFORM}`",
-                    payload.name.word()
+                    payload.name
                 ),
             ))
         })

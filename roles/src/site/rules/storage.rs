@@ -170,7 +170,7 @@ pub(super) fn promise(facts: &Facts<'_>) -> Vec<Finding> {
             "a promise without replication",
         )];
     }
-    let interval = millis(options.replication_interval.as_ref()).unwrap_or(300_000);
+    let interval = millis(options.replication_interval.as_ref()).unwrap_or(60_000);
     if promised < interval {
         return vec![Finding::new(
             "options.promised_loss",

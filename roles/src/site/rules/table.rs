@@ -88,7 +88,7 @@ pub const RULES: &[Rule] = rules! {
         by mail::folders;
     "W20" "web sessions are kept where every production server finds them"
         because "The vendor's article on availability asks for a shared key-value store; without it all web users are logged out by a takeover."
-        cure "set `sessions = \"valkey\"`"
+        cure "set `sessions = \"valkey\"`; it runs on the load balancers, at the virtual address `database`"
         by mail::sessions;
     "E21" "storage has a VLAN of its own, with 10 Gbit/s from 10000 users on"
         because "The reference architecture strongly recommends a dedicated network of at least 10 Gbit/s for NFS; its sizing table demands it from 10000 users on."
