@@ -4,6 +4,7 @@
 
 mod boots;
 mod clock;
+mod load;
 mod ours;
 mod rivals;
 mod table;
@@ -34,14 +35,23 @@ struct Options {
     /// Only boots of a simulated server, beside plain Debian.
     #[arg(long, conflicts_with_all = ["all", "no_rivals"])]
     boots: bool,
+    /// Only the depot under load, beside nginx.
+    #[arg(long, conflicts_with_all = ["all", "no_rivals", "boots"])]
+    load: bool,
     /// JSON instead of Markdown.
     #[arg(long)]
     json: bool,
 }
 
 fn main() -> anyhow::Result<()> {
+    if let Ok(folder) = std::env::var(load::CHILD) {
+        return load::serve(camino::Utf8Path::new(&folder));
+    }
     let options = Options::parse();
     fs_err::create_dir_all(&options.directory)?;
+    if options.load {
+        return load::run(&options.directory, &mut std::io::stdout().lock());
+    }
     if options.boots {
         let title = "Simulated `control` server".to_owned();
         let figures = boots::all(&options.directory, options.mirror.as_deref())?;

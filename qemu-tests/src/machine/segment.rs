@@ -87,6 +87,40 @@ impl Segment {
         })
     }
 
+    /// Pulls the cable of a port, or plugs it in again.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn plug(&self, number: u32, plugged: bool) -> anyhow::Result<()> {
+        let mut command = Command::new("ip");
+        let word = if plugged { "up" } else { "down" };
+        command.args(["link", "set", &format!("tap{number}"), word]);
+        let status = self.inside(&command).status()?;
+        anyhow::ensure!(status.success(), "tap{number} cannot be set {word}");
+        Ok(())
+    }
+
+    /// Bytes that went to a machine so far.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn sent(&self, number: u32) -> anyhow::Result<u64> {
+        let mut command = Command::new("ip");
+        command.args([
+            "-json",
+            "-statistics",
+            "link",
+            "show",
+            &format!("tap{number}"),
+        ]);
+        let output = self.inside(&command).output()?;
+        let links: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let bytes = links.pointer("/0/stats64/tx/bytes");
+        bytes
+            .and_then(serde_json::Value::as_u64)
+            .ok_or_else(|| anyhow::anyhow!("tap{number} has no statistics"))
+    }
+
     /// The same command inside.
     #[must_use]
     pub fn inside(&self, command: &Command) -> Command {
