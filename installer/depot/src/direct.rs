@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use httparse::Status;
 use nix::errno::Errno;
-use nix::sys::sendfile::sendfile64;
-use nix::sys::socket::{MsgFlags, send};
-use std::os::fd::AsRawFd as _;
-use tokio::io::{AsyncReadExt as _, Interest};
+use rustix::fs::sendfile;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 
 use crate::objects::{Objects, Reply};
@@ -129,7 +127,9 @@ pub(crate) async fn files(
                 _ => return None,
             };
         bytes.drain(..length);
-        deliver(&stream, &answer, close, limits.stall).await.ok()?;
+        deliver(&mut stream, &answer, close, limits.stall)
+            .await
+            .ok()?;
         if close {
             return None;
         }
@@ -147,35 +147,24 @@ async fn head(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<bo
 }
 
 async fn deliver(
-    stream: &TcpStream,
+    stream: &mut TcpStream,
     reply: &Reply,
     close: bool,
     stall: Duration,
 ) -> std::io::Result<()> {
-    let text = reply.head(close);
-    let mut rest = text.as_bytes();
-    // The head waits for the first bytes of the file: one segment less.
-    let flags = match reply.length {
-        0 => MsgFlags::MSG_NOSIGNAL,
-        _ => MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_MORE,
-    };
-    while !rest.is_empty() {
-        let sent = patient(stall, async {
-            let write = || Ok(send(stream.as_raw_fd(), rest, flags)?);
-            stream.async_io(Interest::WRITABLE, write).await
-        });
-        rest = rest.get(sent.await?..).unwrap_or_default();
-    }
+    let head = reply.head(close);
+    patient(stall, stream.write_all(head.as_bytes())).await?;
     let file = Arc::clone(&reply.file);
-    let mut at = i64::try_from(reply.from).map_err(std::io::Error::other)?;
-    let end = i64::try_from(reply.from + reply.length).map_err(std::io::Error::other)?;
+    let stream: &TcpStream = stream;
+    let mut at = reply.from;
+    let end = reply.from + reply.length;
     while at < end {
         let piece = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
         at = patient(stall, async {
             let (mut at, mut left) = (at, piece);
             while left > 0 {
                 let write =
-                    || Ok::<_, std::io::Error>(sendfile64(stream, &*file, Some(&mut at), left)?);
+                    || Ok::<_, std::io::Error>(sendfile(stream, &*file, Some(&mut at), left)?);
                 match stream.async_io(Interest::WRITABLE, write).await? {
                     // Shorter than it was: the other side sees that bytes are missing.
                     0 => return Err(Errno::EIO.into()),

@@ -327,7 +327,7 @@ fn readers_that_do_not_read() {
         );
     }
     // Slow, but alive: all of it.
-    let mut stream = open(0);
+    let mut stream = from(1, address, None);
     stream.write_all(ask.as_bytes()).unwrap();
     let mut bytes = vec![0; 64 << 10];
     let mut read = 0;
