@@ -228,7 +228,7 @@ mod tests {
             ),
             (
                 "GET /objects/ab/root HTTP/1.1\r\nrange: bytes=1-\r\nIF-RANGE: \"ab\"\r\nconnection: x, Close\r\n\r\n",
-                file(Some("bytes=1-"), Some("\"ab\""), true, 90),
+                file(Some("bytes=1-"), Some("\"ab\""), true, 88),
             ),
         ] {
             assert_eq!(asked(text.as_bytes()), expected, "{text}");

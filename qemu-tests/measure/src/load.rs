@@ -32,11 +32,11 @@ pub const CHILD: &str = "RACKWRIGHT_MEASURE_DEPOT";
 const FILE: &str = "root.squashfs";
 const SIZE: usize = 64 << 20;
 /// Clients at once, and how much of the file each one takes.
-const LOADS: [(usize, usize); 4] = [(1, SIZE), (10, SIZE), (100, SIZE), (1000, SIZE / 8)];
+const LOADS: [(usize, usize); 4] = [(1, SIZE), (10, SIZE), (100, SIZE / 4), (1000, SIZE / 32)];
 /// Each is measured so often, in turns; the middle counts.
-const TURNS: usize = 7;
+const TURNS: usize = 5;
 /// Least bytes of a turn: one client alone repeats itself.
-const LEAST: usize = 2 << 30;
+const LEAST: usize = 256 << 20;
 /// Machines that are listed, and events of each.
 const MACHINES: usize = 1000;
 const EVENTS: u64 = 100;
