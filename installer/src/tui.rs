@@ -40,10 +40,14 @@ pub fn run(options: &arguments::Tui) -> anyhow::Result<u8> {
         let role = options.role.as_deref().unwrap_or("control");
         let facts =
             example::of_role(role, inventory, &options.roles).map_err(anyhow::Error::msg)?;
+        let replay = match &options.replay {
+            Some(path) => demonstration::recording(path)?,
+            None => Vec::new(),
+        };
         demonstration::run(Demonstration {
             facts,
             record: options.record.clone(),
-            replay: options.replay.clone(),
+            replay,
             plain: options.plain,
             fail: None,
             stop: &stop,

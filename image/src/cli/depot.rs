@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use depot::admin::{self, Ask};
 use depot::view::{Permit, Rack};
+use tui::report::Report;
 
 /// Folder of the depot, where `serve` has its own.
 pub const STATE: &str = "depot";
@@ -17,6 +18,9 @@ pub struct Depot {
     /// A report to print instead: NODE/NAME, as the list shows it
     #[arg(long, value_name = "NODE/NAME")]
     report: Option<String>,
+    /// Play the report on the installer's screens; Ctrl-C ends it
+    #[arg(long, requires = "report")]
+    replay: bool,
     /// Folder of the depot
     #[arg(long, value_name = "DIR", default_value = STATE)]
     state: Utf8PathBuf,
@@ -93,9 +97,11 @@ pub fn show(arguments: &Depot) -> Result<u8> {
         let Some((node, name)) = report.split_once('/') else {
             bail!("`{report}` is no report\nhint: NODE/NAME, as `rackwright depot` lists them");
         };
-        let (node, name) = (node.to_owned(), name.to_owned());
-        let text: String = admin::ask(&arguments.state, &Ask::Report { node, name })?;
-        write!(out, "{text}")?;
+        if arguments.replay {
+            replay(&arguments.state, node, name)?;
+            return Ok(0);
+        }
+        write!(out, "{}", kept(&arguments.state, node, name)?)?;
         return Ok(0);
     }
     let rack = rack(&arguments.state)?;
@@ -105,6 +111,27 @@ pub fn show(arguments: &Depot) -> Result<u8> {
         write!(out, "{}", text(&rack))?;
     }
     Ok(0)
+}
+
+fn kept(state: &Utf8Path, node: &str, name: &str) -> Result<String> {
+    let (node, name) = (node.to_owned(), name.to_owned());
+    Ok(admin::ask(state, &Ask::Report { node, name })?)
+}
+
+/// Events of the one report, and the machine from the bundle of the same install, if it left one.
+fn replay(state: &Utf8Path, node: &str, name: &str) -> Result<()> {
+    let asked = Report::read(&kept(state, node, name)?);
+    let rack = rack(state)?;
+    let machine = rack.machines.iter().find(|machine| machine.node == node);
+    let install = name.split('.').next().unwrap_or(name);
+    let beside = machine
+        .into_iter()
+        .flat_map(|machine| &machine.reports)
+        .filter(|report| report.name != name && report.name.split('.').next() == Some(install))
+        .filter_map(|report| kept(state, node, &report.name).ok());
+    let mut reports = vec![asked];
+    reports.extend(beside.map(|text| Report::read(&text)));
+    super::tui::report(machine.map_or("control", |machine| &machine.role), &reports)
 }
 
 /// What the depot of a folder knows.

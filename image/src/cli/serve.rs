@@ -50,6 +50,10 @@ pub struct Serve {
     /// site's network `mgmt`]
     #[arg(long, value_name = "ADDRESS:PORT")]
     advertise: Option<SocketAddr>,
+    /// A cache of a rack, from which its machines fetch images first; may be
+    /// repeated (docs/scale.md)
+    #[arg(long, value_name = "RACK=ADDRESS:PORT", value_parser = cache)]
+    cache: Vec<(String, SocketAddr)>,
     /// Answer to network boots: beside the network's DHCP server, or as the
     /// only one
     #[arg(long, value_name = "KIND", requires = "interface")]
@@ -93,6 +97,13 @@ fn range(text: &str) -> Result<(Ipv4Addr, Ipv4Addr), String> {
         (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
         _ => Err(wrong()),
     }
+}
+
+fn cache(text: &str) -> Result<(String, SocketAddr), String> {
+    let wrong = || format!("`{text}` is no cache\nhint: such as rack7=10.77.12.5:80");
+    let (rack, address) = text.split_once('=').ok_or_else(wrong)?;
+    let address = address.parse().map_err(|_| wrong())?;
+    Ok((rack.to_owned(), address))
 }
 
 pub fn run(arguments: &Serve) -> Result<u8> {
@@ -141,6 +152,19 @@ pub fn run(arguments: &Serve) -> Result<u8> {
         true => CONSOLES.map(str::to_owned).into(),
         false => arguments.console.clone(),
     };
+    let caches: BTreeMap<String, String> = arguments
+        .cache
+        .iter()
+        .map(|(rack, address)| (rack.clone(), address.to_string()))
+        .collect();
+    for rack in caches.keys() {
+        let known = site.nodes.iter().any(|node| {
+            roles::draw::elevation::mounted(node).is_some_and(|(name, ..)| name == rack)
+        });
+        if !known {
+            bail!("`--cache {rack}=...`: the site file has no machine in a rack `{rack}`");
+        }
+    }
     let service = Arc::new(Service {
         store: Arc::clone(&store),
         objects,
@@ -155,9 +179,10 @@ pub fn run(arguments: &Serve) -> Result<u8> {
             deliver(&compiled, node, permit)
         }),
         host: host.to_string(),
+        caches,
         pin: authority.pin(),
         consoles,
-        hellos: Mutex::default(),
+        counters: Default::default(),
     });
     let listener = TcpListener::bind(arguments.listen)
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use ::tui::{demonstration::Demonstration, example};
+use ::tui::{demonstration::Demonstration, example, report::Report};
 use anyhow::{Result, bail};
 use camino::Utf8PathBuf;
 use clap::{ArgGroup, Args};
@@ -75,16 +75,60 @@ pub fn run(arguments: &Tui) -> Result<u8> {
     };
     let role = arguments.role.as_ref().unwrap_or(&role);
     let facts = example::of_role(role, inventory, &roles).map_err(anyhow::Error::msg)?;
+    let replay = match &arguments.replay {
+        Some(path) => ::tui::demonstration::recording(path)?,
+        None => Vec::new(),
+    };
     let stop = stop_requests()?;
     ::tui::demonstration::run(Demonstration {
         facts,
         record: arguments.record.clone(),
-        replay: arguments.replay.clone(),
+        replay,
         plain: arguments.plain,
         fail: arguments.fail.clone(),
         stop: &stop,
     })?;
     Ok(0)
+}
+
+/// Shows what a depot kept of an install, on the machine that it was, or else on an example of its role.
+pub fn report(role: &str, reports: &[Report]) -> Result<()> {
+    let Some((events, machine)) =
+        reports
+            .iter()
+            .find(|report| !report.events.is_empty())
+            .map(|report| {
+                let known = reports.iter().find_map(|report| report.inventory.clone());
+                (report, known)
+            })
+    else {
+        bail!("the report holds no events");
+    };
+    let roles = crate::binaries::own_source().join("roles");
+    let inventory = match machine {
+        Some(inventory) => inventory,
+        None => {
+            let example = example::machine(role).or_else(|| example::machine("control"));
+            example.map(|(_, inventory)| inventory).unwrap_or_default()
+        }
+    };
+    let facts = example::of_role(role, inventory, &roles).map_err(anyhow::Error::msg)?;
+    let replay = events.recording(facts.clone());
+    if replay.is_empty() {
+        bail!(
+            "the report holds no plan: nothing was done that could be shown\nhint: without --replay it is printed"
+        );
+    }
+    let stop = stop_requests()?;
+    ::tui::demonstration::run(Demonstration {
+        facts,
+        record: None,
+        replay,
+        plain: false,
+        fail: None,
+        stop: &stop,
+    })?;
+    Ok(())
 }
 
 /// Turns SIGTERM and SIGHUP into a question, so that the terminal is left as it was.

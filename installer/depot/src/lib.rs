@@ -7,6 +7,8 @@
 pub mod admin;
 pub mod client;
 pub mod dhcp;
+pub mod direct;
+mod line;
 pub mod log;
 pub mod objects;
 pub mod record;

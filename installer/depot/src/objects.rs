@@ -1,7 +1,9 @@
 //! What may be fetched: files of images by their SHA-256, and nothing else. A path is never made from what somebody asked for.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read as _;
+use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use sha2::{Digest, Sha256};
@@ -76,7 +78,44 @@ pub enum ObjectError {
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
     images: BTreeMap<String, Image>,
-    files: BTreeMap<String, Object>,
+    /// Open: what was checked is what is served, though another file takes its name.
+    files: BTreeMap<String, (Object, Arc<File>)>,
+}
+
+/// An answer to who asks for a file.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// 200, 206 or 416.
+    pub status: u16,
+    /// Names in lower case, values in plain ASCII.
+    pub headers: Vec<(&'static str, String)>,
+    /// What it is read from.
+    pub file: Arc<File>,
+    /// First byte.
+    pub from: u64,
+    /// Bytes.
+    pub length: u64,
+}
+
+impl Reply {
+    /// Its head by HTTP/1.1.
+    #[must_use]
+    pub fn head(&self, close: bool) -> String {
+        let reason = match self.status {
+            200 => "OK",
+            206 => "Partial Content",
+            _ => "Range Not Satisfiable",
+        };
+        let mut text = format!("HTTP/1.1 {} {reason}\r\n", self.status);
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if close {
+            text.push_str("connection: close\r\n");
+        }
+        text.push_str("\r\n");
+        text
+    }
 }
 
 impl Objects {
@@ -88,7 +127,8 @@ impl Objects {
         let mut all = Self::default();
         for image in images {
             for file in &image.files {
-                let found = sum(file)?;
+                let opened = File::from(fs_err::File::open(&file.path)?);
+                let found = sum(&opened)?;
                 if found != file.sha256 {
                     return Err(ObjectError::Changed {
                         path: file.path.clone(),
@@ -96,7 +136,8 @@ impl Objects {
                         wanted: file.sha256.clone(),
                     });
                 }
-                all.files.insert(file.sha256.clone(), file.clone());
+                all.files
+                    .insert(file.sha256.clone(), (file.clone(), Arc::new(opened)));
             }
             let (role, version) = (image.role.clone(), image.version.clone());
             if let Some(other) = all.images.insert(role.clone(), image) {
@@ -119,7 +160,70 @@ impl Objects {
     /// The file with this SHA-256.
     #[must_use]
     pub fn file(&self, sha256: &str) -> Option<&Object> {
-        self.files.get(sha256)
+        self.files.get(sha256).map(|(object, _)| object)
+    }
+
+    /// The answer to who asks for the file with this sum and this name, or for a part of it. `if_range`: of the file that was
+    /// begun; if that is another one, all of this is sent (RFC 9110, 13.1.5). None: there is no such file.
+    #[must_use]
+    pub fn reply(
+        &self,
+        sha256: &str,
+        name: &str,
+        range: Option<&str>,
+        if_range: Option<&str>,
+    ) -> Option<Reply> {
+        let (object, file) = self.files.get(sha256)?;
+        if object.name != name {
+            return None;
+        }
+        let etag = format!("\"{sha256}\"");
+        let same = if_range.is_none_or(|value| value == etag);
+        let size = object.size;
+        let (status, part, range) = match span(range.filter(|_| same), size) {
+            Err(Behind) => (
+                416,
+                Span { from: 0, length: 0 },
+                Some(format!("bytes */{size}")),
+            ),
+            Ok(None) => (
+                200,
+                Span {
+                    from: 0,
+                    length: size,
+                },
+                None,
+            ),
+            Ok(Some(part)) => {
+                let last = part.from + part.length - 1;
+                (
+                    206,
+                    part,
+                    Some(format!("bytes {}-{last}/{size}", part.from)),
+                )
+            }
+        };
+        let mut headers = vec![("content-length", part.length.to_string())];
+        headers.extend(range.map(|range| ("content-range", range)));
+        if status != 416 {
+            headers.extend([
+                ("accept-ranges", "bytes".to_owned()),
+                ("etag", etag),
+                ("content-type", "application/octet-stream".to_owned()),
+                // What is named after its sum never changes.
+                (
+                    "cache-control",
+                    "public, max-age=31536000, immutable".to_owned(),
+                ),
+            ]);
+        }
+        Some(Reply {
+            status,
+            headers,
+            file: Arc::clone(file),
+            from: part.from,
+            length: part.length,
+        })
     }
 
     /// Roles that have an image.
@@ -128,8 +232,7 @@ impl Objects {
     }
 }
 
-fn sum(object: &Object) -> std::io::Result<String> {
-    let mut file = fs_err::File::open(&object.path)?;
+fn sum(mut file: &File) -> std::io::Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -92,13 +92,14 @@ fn local_disk() -> String {
 /// For a machine with a permit: kernel, initrd, root image, and kernel and initrd once more for the installer, which keeps them
 /// (`rackwright pxe` makes one archive of the latter). Each is fetched by its SHA-256.
 ///
-/// `host`: where the depot is reached, with its port. `pin`: of the cluster's authority. Absent if the image has not all files,
-/// or a word has letters that do not belong into a script.
+/// `host`: where the depot is reached, with its port. `cache`: where the first try fetches files, in place of the depot. `pin`: of
+/// the cluster's authority. Absent if the image has not all files, or a word has letters that do not belong into a script.
 #[must_use]
 pub fn install(
     node: &str,
     image: &Image,
     host: &str,
+    cache: Option<&str>,
     pin: &str,
     consoles: &[String],
 ) -> Option<String> {
@@ -110,15 +111,28 @@ pub fn install(
         format!("rackwright.pin={pin}"),
     ];
     words.extend(consoles.iter().map(|console| format!("console={console}")));
-    let plain = |text: &String| text.chars().all(is_plain);
-    if !words.iter().all(plain)
+    let plain = |text: &str| text.chars().all(is_plain);
+    if !words.iter().all(|word| plain(word))
+        || !cache.is_none_or(plain)
         || !is_name(node)
         || !is_name(&image.role)
         || !is_name(&image.version)
     {
         return None;
     }
-    let base = format!("http://{host}/objects");
+    // A cache that fails costs one try.
+    let (from, depot, base) = match cache {
+        None => (
+            String::new(),
+            String::new(),
+            format!("http://{host}/objects"),
+        ),
+        Some(cache) => (
+            format!("set from http://{cache}\n"),
+            format!("set from http://{host}\n"),
+            "${from}/objects".to_owned(),
+        ),
+    };
     let get = |file: &crate::objects::Object| format!("{base}/{}/{}", file.sha256, file.name);
     let (kernel, initrd, root) = (get(kernel), get(initrd), get(root));
     let arguments = words.join(" ");
@@ -128,6 +142,7 @@ pub fn install(
         "#!ipxe\n\
          echo Rackwright: {node} is installed ({role} {version}).\n\
          set try:int32 0\n\
+         {from}\
          :again\n\
          inc try\n\
          imgfree\n\
@@ -142,6 +157,7 @@ pub fn install(
          echo Rackwright: try ${{try}} of {TRIES} did not work, the next follows.\n\
          sleep ${{try}}\n\
          sleep 5\n\
+         {depot}\
          goto again\n\
          :local\n\
          echo Rackwright: nothing was installed, the local disk is started.\n\
@@ -183,8 +199,12 @@ mod tests {
     #[test]
     fn scripts() {
         let consoles = ["tty0".to_owned(), "ttyS1,115200n8".to_owned()];
-        let install = install("db1", &image(), "10.77.10.11:9211", "sha256:ab", &consoles);
-        insta::assert_snapshot!("install", install.unwrap());
+        let made = |cache| {
+            let host = "10.77.10.11:9211";
+            install("db1", &image(), host, cache, "sha256:ab", &consoles).unwrap()
+        };
+        insta::assert_snapshot!("install", made(None));
+        insta::assert_snapshot!("install_through_a_cache", made(Some("10.77.12.5:80")));
         let base = "http://10.77.10.11:9211";
         insta::assert_snapshot!(
             "first",
@@ -217,12 +237,14 @@ mod tests {
             ("db1", "a:1", "p", "tty0 init=/bin/sh"),
             ("", "a:1", "p", "tty0"),
         ] {
-            let made = install(node, &image(), host, pin, &[console.to_owned()]);
+            let made = install(node, &image(), host, None, pin, &[console.to_owned()]);
             assert_eq!(made, None, "{node} {host} {pin} {console}");
         }
+        let made = install("db1", &image(), "a:1", Some("b:1\nshell"), "p", &[]);
+        assert_eq!(made, None);
         let mut partial = image();
         partial.files.pop();
-        assert_eq!(install("db1", &partial, "a:1", "p", &[]), None);
+        assert_eq!(install("db1", &partial, "a:1", None, "p", &[]), None);
     }
 
     #[test]

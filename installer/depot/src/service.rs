@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::{
     Extension, Json, Router,
@@ -14,10 +15,11 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::sync::Semaphore;
 
-use crate::objects::{Behind, Object, Objects, span};
+use crate::objects::{Objects, Reply};
 use crate::record::Permit;
+use crate::server::FileBody;
 use crate::store::{Met, Refused, Store};
 use crate::wire::{self, Answer, Bundle, Delivered, Events, Have, Health, Hello, Refusal, Spend};
 use crate::{script, view};
@@ -26,8 +28,12 @@ use crate::{script, view};
 const HELLOS: u32 = 60;
 /// Addresses that are remembered for that.
 const ADDRESSES: usize = 4096;
-/// Bytes that are read of a file at once.
-const CHUNK: usize = 256 << 10;
+/// Bytes of what a machine that was not taken for any may say, and of all short messages.
+const SHORT: usize = 64 << 10;
+/// For the body of a request to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Long bodies that are read at a time: what they can take of memory.
+const LONG: usize = 32;
 
 /// What a machine gets: made when it is asked for, so that nothing lies about.
 pub type Deliver = dyn Fn(&str, &Permit) -> Result<Delivered, String> + Send + Sync;
@@ -44,12 +50,31 @@ pub struct Service {
     pub deliver: Box<Deliver>,
     /// Where machines reach it: `10.77.10.11:9211`.
     pub host: String,
+    /// Caches by rack, `10.77.12.5:80`: where a rack's machines fetch files first.
+    pub caches: BTreeMap<String, String>,
     /// Pin of the cluster's authority.
     pub pin: String,
     /// `console=` words of the installer's kernel, the last one gets its messages.
     pub consoles: Vec<String>,
+    /// What who asked for, so that nobody asks for too much.
+    pub counters: Counters,
+}
+
+/// Who asked how often, and how much is read at this moment.
+pub struct Counters {
     /// Hellos by address: count, and since when.
-    pub hellos: Mutex<BTreeMap<IpAddr, (u32, u64)>>,
+    hellos: Mutex<BTreeMap<IpAddr, (u32, u64)>>,
+    /// Long bodies that may be read.
+    long: Semaphore,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            hellos: Mutex::default(),
+            long: Semaphore::new(LONG),
+        }
+    }
 }
 
 /// The other side of a connection.
@@ -70,6 +95,10 @@ enum No {
     Plain,
     #[error("the request is not understood: {0}")]
     Form(String),
+    #[error("the request is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the request did not arrive in time")]
+    Slow,
     #[error("too many questions from this address\nhint: try again in a minute")]
     TooMany,
     #[error("the node file cannot be made: {0}")]
@@ -86,6 +115,8 @@ impl IntoResponse for No {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Plain => StatusCode::UPGRADE_REQUIRED,
             Self::Form(_) => StatusCode::BAD_REQUEST,
+            Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Store(Refused::Log(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(Refused::Gap(_)) => StatusCode::CONFLICT,
@@ -126,8 +157,38 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or(Err(No::Internal))
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, No> {
-    serde_json::from_slice(body).map_err(|error| No::Form(error.to_string()))
+/// What a machine says: all of it in time, and no longer than it may be.
+async fn read<T: DeserializeOwned>(body: Body, most: usize) -> Result<T, No> {
+    let body = axum::body::to_bytes(body, most);
+    let bytes = match tokio::time::timeout(PATIENCE, body).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => {
+            return Err(match std::error::Error::source(&error) {
+                Some(cause) if cause.is::<http_body_util::LengthLimitError>() => No::TooLong(most),
+                _ => No::Form(error.to_string()),
+            });
+        }
+        Err(_) => return Err(No::Slow),
+    };
+    serde_json::from_slice(&bytes).map_err(|error| No::Form(error.to_string()))
+}
+
+/// The same of events and bundles, which are long: only of machines that are known, and of a few at a time.
+async fn read_long<T: DeserializeOwned>(
+    service: &Service,
+    fingerprint: &str,
+    body: Body,
+) -> Result<T, No> {
+    if !service.store.knows(fingerprint) {
+        return Err(Refused::Unknown.into());
+    }
+    let _place = service
+        .counters
+        .long
+        .acquire()
+        .await
+        .map_err(|_| No::Internal)?;
+    read(body, wire::BODY).await
 }
 
 /// Fingerprint of who asks, over TLS.
@@ -181,6 +242,11 @@ async fn machine(
             &known.node,
             image?,
             &service.host,
+            known
+                .place
+                .as_ref()
+                .and_then(|place| service.caches.get(&place.rack))
+                .map(String::as_str),
             &service.pin,
             &service.consoles,
         )?;
@@ -225,89 +291,47 @@ async fn object(
     Path((sha256, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, No> {
-    let object = service
-        .objects
-        .file(&sha256)
-        .filter(|file| file.name == name);
-    let object = object.ok_or(No::NotFound)?.clone();
-    let range = headers
-        .get(header::RANGE)
-        .and_then(|value| value.to_str().ok());
-    let etag = format!("\"{sha256}\"");
-    // A part of another file than the one that was begun: all of it.
-    let same = headers
-        .get(header::IF_RANGE)
-        .is_none_or(|value| value.as_bytes() == etag.as_bytes());
-    let range = range.filter(|_| same);
-    let common = [
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (header::ETAG, etag),
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        // What is named after its sum never changes.
-        (
-            header::CACHE_CONTROL,
-            "public, max-age=31536000, immutable".to_owned(),
-        ),
-    ];
-    let size = object.size;
-    match span(range, size) {
-        Err(Behind) => Ok((
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            [(header::CONTENT_RANGE, format!("bytes */{size}"))],
-        )
-            .into_response()),
-        Ok(None) => Ok((
-            common,
-            [(header::CONTENT_LENGTH, size.to_string())],
-            stream(&object, 0, size).await?,
-        )
-            .into_response()),
-        Ok(Some(part)) => {
-            let last = part.from + part.length - 1;
-            Ok((
-                StatusCode::PARTIAL_CONTENT,
-                common,
-                [
-                    (
-                        header::CONTENT_RANGE,
-                        format!("bytes {}-{last}/{size}", part.from),
-                    ),
-                    (header::CONTENT_LENGTH, part.length.to_string()),
-                ],
-                stream(&object, part.from, part.length).await?,
-            )
-                .into_response())
-        }
-    }
-}
-
-/// Bytes of a file, read as the other side takes them.
-async fn stream(object: &Object, from: u64, length: u64) -> Result<Body, No> {
-    let gone = |error: std::io::Error| {
-        tracing::warn!("`{}`: {error}", object.path);
-        No::Internal
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &header::HeaderValue| value.to_str().ok())
     };
-    let mut file = tokio::fs::File::open(&object.path).await.map_err(gone)?;
-    file.set_max_buf_size(CHUNK);
-    file.seek(std::io::SeekFrom::Start(from))
-        .await
-        .map_err(gone)?;
-    Ok(Body::new(crate::server::FileBody::new(
-        file.take(length),
-        CHUNK,
-    )))
+    // What cannot be read is another file's.
+    let if_range = headers
+        .get(header::IF_RANGE)
+        .map(|value| value.to_str().unwrap_or_default());
+    let reply = service
+        .objects
+        .reply(&sha256, &name, text(header::RANGE), if_range);
+    let Reply {
+        status,
+        headers,
+        file,
+        from,
+        length,
+    } = reply.ok_or(No::NotFound)?;
+    let mut answer = Response::builder().status(status);
+    for (name, value) in headers {
+        answer = answer.header(name, value);
+    }
+    let body = FileBody {
+        file,
+        at: from,
+        left: length,
+    };
+    answer.body(Body::new(body)).map_err(|_| No::Internal)
 }
 
 async fn hello(
     State(service): Shared,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Answer>, No> {
     let fingerprint = fingerprint(peer, &headers)?;
     let now = authority::now();
     service.count(peer.address.ip(), now)?;
-    let hello: Hello = read(&body)?;
+    let hello: Hello = read(body, SHORT).await?;
     blocking(move || {
         let from = peer.address.ip().to_string();
         match service.store.hello(now, &fingerprint, &hello, &from)? {
@@ -326,10 +350,10 @@ async fn spend(
     State(service): Shared,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<StatusCode, No> {
     let fingerprint = fingerprint(peer, &headers)?;
-    let spend: Spend = read(&body)?;
+    let spend: Spend = read(body, SHORT).await?;
     blocking(move || {
         service
             .store
@@ -344,10 +368,10 @@ async fn events(
     State(service): Shared,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Have>, No> {
     let fingerprint = fingerprint(peer, &headers)?;
-    let events: Events = read(&body)?;
+    let events: Events = read_long(&service, &fingerprint, body).await?;
     blocking(move || {
         let have = service
             .store
@@ -361,10 +385,10 @@ async fn bundle(
     State(service): Shared,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<StatusCode, No> {
     let fingerprint = fingerprint(peer, &headers)?;
-    let bundle: Bundle = read(&body)?;
+    let bundle: Bundle = read_long(&service, &fingerprint, body).await?;
     blocking(move || {
         service
             .store
@@ -378,10 +402,10 @@ async fn health(
     State(service): Shared,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<StatusCode, No> {
     let fingerprint = fingerprint(peer, &headers)?;
-    let health: Health = read(&body)?;
+    let health: Health = read(body, SHORT).await?;
     blocking(move || {
         service
             .store
@@ -394,7 +418,11 @@ async fn health(
 impl Service {
     /// Counts a hello.
     fn count(&self, address: IpAddr, now: u64) -> Result<(), No> {
-        let mut hellos = self.hellos.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hellos = self
+            .counters
+            .hellos
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if hellos.len() >= ADDRESSES {
             hellos.retain(|_, (_, since)| now.saturating_sub(*since) < 60);
         }

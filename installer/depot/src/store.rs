@@ -400,6 +400,12 @@ impl Store {
         fitting.next().is_none().then_some(one)
     }
 
+    /// Whether a machine was taken for one of the site file.
+    #[must_use]
+    pub fn knows(&self, fingerprint: &str) -> bool {
+        self.inner().by(fingerprint).is_ok()
+    }
+
     /// Whether a machine may be booted into its installer.
     #[must_use]
     pub fn may_install(&self, now: u64, node: &str) -> bool {

@@ -296,6 +296,113 @@ fn own(folder: &camino::Utf8Path, loaders: &camino::Utf8Path) {
         distinct.len(),
         "an address was given twice"
     );
+    garbage();
+    tftp(folder);
+    let known = one(discover(7, PXE, Some(0), false));
+    assert_eq!(known.address, Ipv4Addr::new(10, 77, 10, 21));
+}
+
+/// Frames that are cut off, and options that say they are longer than the packet: none ends the server.
+fn garbage() {
+    let whole = discover(61, PXE, Some(7), false);
+    let options = 14 + 20 + 8 + 240;
+    let mut frames: Vec<Vec<u8>> = (14..whole.len())
+        .step_by(7)
+        .map(|length| whole[..length].to_vec())
+        .collect();
+    // A generator of its own: the same frames each time.
+    let mut state = 1_u64;
+    let mut byte = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        u8::try_from(state >> 56).unwrap()
+    };
+    for number in 0..400 {
+        let mut frame = whole.clone();
+        let from = if number % 2 == 0 {
+            options
+        } else {
+            14 + 20 + 8
+        };
+        for place in frame.iter_mut().skip(from) {
+            if byte() < 40 {
+                *place = byte();
+            }
+        }
+        frames.push(frame);
+    }
+    ask(&frames, Duration::from_secs(1));
+}
+
+/// Only the two loaders, and only for reading.
+fn tftp(folder: &camino::Utf8Path) {
+    let socket = std::net::UdpSocket::bind("10.77.10.11:0").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    let ask = |kind: u8, name: &str, rest: &[u8]| -> Option<u8> {
+        let mut packet = vec![0, kind];
+        packet.extend(name.bytes());
+        packet.extend(rest);
+        socket.send_to(&packet, "10.77.10.11:69").unwrap();
+        let mut answer = [0; 2048];
+        let (count, from) = socket.recv_from(&mut answer).ok()?;
+        // What was begun is ended: error 0.
+        socket.send_to(&[0, 5, 0, 0, 0], from).unwrap();
+        (count > 3).then(|| answer[1])
+    };
+    const OCTET: &[u8] = b"\0octet\0";
+    const DATA: Option<u8> = Some(3);
+    for name in [BIOS, UEFI] {
+        assert_eq!(ask(1, name, OCTET), DATA, "{name}");
+    }
+    let outside = folder.join("dnsmasq.conf");
+    assert!(outside.exists());
+    for name in [
+        "../dnsmasq.conf",
+        "..\\dnsmasq.conf",
+        outside.as_str(),
+        "/etc/passwd",
+        "../../../../../../etc/passwd",
+        "./../dnsmasq.conf",
+        &format!("{BIOS}/../../dnsmasq.conf"),
+        &format!("{folder}/tftp/../dnsmasq.conf"),
+        "",
+        ".",
+        "..",
+    ] {
+        assert_ne!(ask(1, name, OCTET), DATA, "{name}");
+    }
+    // Writing, and what is no question.
+    let written = ask(2, "new", OCTET);
+    assert!(written != Some(4) && !folder.join("tftp/new").exists());
+    for rest in [
+        &b""[..],
+        b"\0",
+        b"\0octet",
+        b"\0octet\0blksize\0-1\0",
+        b"\0octet\0blksize\0999999999999\0tsize\0",
+        &[255; 1400],
+    ] {
+        for kind in [0, 1, 3, 4, 5, 6, 255] {
+            let mut packet = vec![0, kind];
+            packet.extend(BIOS.bytes());
+            packet.extend(rest);
+            socket.send_to(&packet, "10.77.10.11:69").unwrap();
+        }
+    }
+    let fresh = std::net::UdpSocket::bind("10.77.10.11:0").unwrap();
+    fresh
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut packet = vec![0, 1];
+    packet.extend(UEFI.bytes());
+    packet.extend(OCTET);
+    fresh.send_to(&packet, "10.77.10.11:69").unwrap();
+    let mut answer = [0; 2048];
+    let (count, _) = fresh.recv_from(&mut answer).unwrap();
+    assert_eq!(&answer[4..count], UEFI.as_bytes());
 }
 
 /// No address from us, the boot file all the same.

@@ -24,8 +24,8 @@ pub struct Demonstration<'a> {
     pub facts: Facts,
     /// Keep the session in this file.
     pub record: Option<Utf8PathBuf>,
-    /// Play this recording first.
-    pub replay: Option<Utf8PathBuf>,
+    /// Play this first.
+    pub replay: Vec<Line>,
     /// Only ASCII, no colour.
     pub plain: bool,
     /// Part of a step's id in which the first install fails.
@@ -39,10 +39,6 @@ pub struct Demonstration<'a> {
 /// # Errors
 /// If the terminal or a file cannot be used.
 pub fn run(demonstration: Demonstration<'_>) -> io::Result<()> {
-    let replay = match &demonstration.replay {
-        Some(path) => recording(path)?,
-        None => Vec::new(),
-    };
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(io::Error::other(
             "the wizard needs a terminal\nhint: start it in a terminal window, or on a console of the machine",
@@ -71,7 +67,7 @@ pub fn run(demonstration: Demonstration<'_>) -> io::Result<()> {
         executor: &mut executor,
         clock: Arc::new(move || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)),
         stop: demonstration.stop,
-        replay,
+        replay: demonstration.replay,
     })
 }
 

@@ -20,6 +20,7 @@ pub mod message;
 pub mod play;
 pub mod progress;
 pub mod proposal;
+pub mod report;
 pub mod screenshot;
 pub mod simulated;
 pub mod state;

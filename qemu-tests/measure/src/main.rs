@@ -6,6 +6,7 @@
 mod boots;
 mod clock;
 mod counted;
+mod load;
 mod ours;
 mod rivals;
 mod table;
@@ -42,14 +43,14 @@ struct Options {
     boots: bool,
     /// Change so many node and site files in one place each, and count what the
     /// readers make of them.
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["all", "boots"])]
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["all", "boots", "load"])]
     mutations: Option<u64>,
     /// Show one of these changes: the file and what is made of it.
     #[arg(long, value_name = "NUMBER", requires = "mutations")]
     show: Option<u64>,
     /// Install this role again and again in QEMU with a power cut at a random
     /// moment each time.
-    #[arg(long, value_name = "ROLE", conflicts_with_all = ["all", "boots", "mutations"])]
+    #[arg(long, value_name = "ROLE", conflicts_with_all = ["all", "boots", "load", "mutations"])]
     power_cuts: Option<String>,
     /// Number of these installs.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
@@ -60,12 +61,18 @@ struct Options {
     /// The same seed makes the same run [default: from the clock]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Only the depot under load, beside nginx.
+    #[arg(long, conflicts_with_all = ["all", "no_rivals", "boots"])]
+    load: bool,
     /// JSON instead of Markdown.
     #[arg(long)]
     json: bool,
 }
 
 fn main() -> anyhow::Result<()> {
+    if let Ok(folder) = std::env::var(load::CHILD) {
+        return load::serve(camino::Utf8Path::new(&folder));
+    }
     let options = Options::parse();
     let seed = match options.seed {
         Some(seed) => seed,
@@ -82,6 +89,9 @@ fn main() -> anyhow::Result<()> {
         .as_deref()
         .context("`--directory` is missing")?;
     fs_err::create_dir_all(directory)?;
+    if options.load {
+        return load::run(directory, &mut std::io::stdout().lock());
+    }
     if options.boots {
         let title = "Simulated `control` server".to_owned();
         let figures = boots::all(directory, options.mirror.as_deref())?;

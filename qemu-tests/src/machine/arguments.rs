@@ -21,6 +21,8 @@ pub struct Boot {
     pub firmware: Option<Firmware>,
     /// The first network port is tried before everything else.
     pub network: bool,
+    /// UEFI fetches its loader by HTTP: PXE is switched off in its settings, and the port has no option ROM.
+    pub http: bool,
     /// Start of the machine's clock, as `2031-01-01T00:00:00`; absent: now.
     pub clock: Option<String>,
     /// MiB of memory other than the specification's.
@@ -103,6 +105,15 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
                 path(&files.variables)
             ),
         );
+        if boot.http {
+            // Settings of OVMF (edk2, OvmfPkg/README).
+            for name in ["IPv4PXESupport", "IPv6PXESupport"] {
+                line.pair(
+                    "-fw_cfg",
+                    &format!("name=opt/org.tianocore/{name},string=no"),
+                );
+            }
+        }
     }
 
     line.pair(
@@ -151,7 +162,7 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
     }
     for (index, nic) in machine.nics.iter().enumerate() {
         let order = (boot.network && index == 0).then_some(FIRST);
-        line.0.extend(nic.arguments(index, order));
+        line.0.extend(nic.arguments(index, order, boot.http));
     }
     media(&mut line, boot);
     disks(&mut line, machine, files, boot);

@@ -50,8 +50,8 @@ pub enum Network {
 }
 
 impl Nic {
-    /// `order`: its place in the firmware's boot order; absent: it is not booted from.
-    pub(super) fn arguments(&self, index: usize, order: Option<usize>) -> Vec<String> {
+    /// `order`: its place in the firmware's boot order; absent: it is not booted from. `bare`: without an option ROM all the same.
+    pub(super) fn arguments(&self, index: usize, order: Option<usize>, bare: bool) -> Vec<String> {
         let backend = match &self.network {
             Network::User { ssh_port, open } => {
                 let restrict = if *open { "off" } else { "on" };
@@ -75,7 +75,10 @@ impl Nic {
         // Without a place in the order no option ROM either: SeaBIOS would try PXE first.
         let boot = order.map_or_else(
             || "romfile=".to_owned(),
-            |order| format!("bootindex={order}"),
+            |order| {
+                let rom = if bare { ",romfile=" } else { "" };
+                format!("bootindex={order}{rom}")
+            },
         );
         vec![
             "-netdev".to_owned(),

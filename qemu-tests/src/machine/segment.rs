@@ -143,6 +143,27 @@ impl Segment {
         self.holder.id()
     }
 
+    /// Bytes that went to a machine so far.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn sent(&self, number: u32) -> anyhow::Result<u64> {
+        let mut command = Command::new("ip");
+        command.args([
+            "-json",
+            "-statistics",
+            "link",
+            "show",
+            &format!("tap{number}"),
+        ]);
+        let output = self.inside(&command).output()?;
+        let links: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let bytes = links.pointer("/0/stats64/tx/bytes");
+        bytes
+            .and_then(serde_json::Value::as_u64)
+            .ok_or_else(|| anyhow::anyhow!("tap{number} has no statistics"))
+    }
+
     /// The same command inside.
     #[must_use]
     pub fn inside(&self, command: &Command) -> Command {

@@ -1,5 +1,5 @@
 //! Machines with blank disks and nothing but the network: `rackwright serve` gives them everything. By BIOS and by UEFI, with and
-//! without a permit, a depot that is killed, a clock that is wrong by years.
+//! without TFTP, with and without a permit, a depot that is killed, a cable that is pulled, a clock that is wrong by years.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,7 +27,9 @@ pub(super) fn tests() -> Vec<Test> {
         test("depot::bios", "lb", |test, image| {
             once(test, image, Firmware::Bios, Dhcp::Proxy)
         }),
+        test("depot::http-boot", "lb", by_http),
         test("depot::killed", "lb", killed),
+        test("depot::cut", "lb", cut),
         test("depot::clocks", "lb", clocks),
         test("depot::wrong", "lb", wrong),
         test("depot::flipped", "lb", flipped),
@@ -375,6 +377,58 @@ fn killed(test: &Test, image: &Image) -> anyhow::Result<()> {
         std::thread::sleep(Duration::from_secs(5));
         depot.start()?;
         ensure!(depot.phase()? == "installing", "it forgot that it installs");
+        until_installed(&mut running)?;
+        drop(running);
+        depot.wait("installed")
+    })();
+    explain(&depot, &mut machine, result)
+}
+
+/// UEFI's own HTTP boot: no TFTP, no PXE.
+fn by_http(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let depot = Depot::new(test.role, image, Dhcp::Own, |site| site)?;
+    let mut machine = depot.machine(test.role, Firmware::Uefi)?;
+    let boot = Boot {
+        http: true,
+        ..network()
+    };
+    let result = (|| {
+        depot.arm(&["--on-sight"])?;
+        install(&mut machine, &boot).context("install")?;
+        depot.wait("installed")?;
+        let log = depot.log();
+        ensure!(log.contains("HTTPClient"), "nobody asked as an HTTP client");
+        ensure!(!log.contains("dnsmasq-tftp: sent"), "a file went by TFTP");
+        let mut running = machine.boot(&boot)?;
+        healthy(&depot, &mut running).context("boot from the network that starts the disks")
+    })();
+    explain(&depot, &mut machine, result)
+}
+
+/// The cable is pulled while the root image arrives, for longer than the depot waits: it is fetched once more, and whole.
+fn cut(test: &Test, image: &Image) -> anyhow::Result<()> {
+    let depot = Depot::new(test.role, image, Dhcp::Own, |site| site)?;
+    let mut machine = depot.machine(test.role, Firmware::Bios)?;
+    let size =
+        |name: &str| -> anyhow::Result<u64> { Ok(fs::metadata(image.folder.join(name))?.len()) };
+    let result = (|| {
+        let middle = size("vmlinuz")? + size("initrd.zst")? + size("root.squashfs")? / 3;
+        depot.arm(&["--on-sight"])?;
+        let mut running = machine.boot(&network())?;
+        let began = Instant::now();
+        while depot.segment.sent(0)? < middle {
+            ensure!(
+                running.is_on() && began.elapsed() < Patience::BOOT.0,
+                "the root image does not arrive"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        depot.segment.plug(0, false)?;
+        let before = depot.segment.sent(0)?;
+        let all = size("vmlinuz")? + size("initrd.zst")? + size("root.squashfs")?;
+        ensure!(before < all, "it was over before the cable was pulled");
+        std::thread::sleep(Duration::from_secs(90));
+        depot.segment.plug(0, true)?;
         until_installed(&mut running)?;
         drop(running);
         depot.wait("installed")

@@ -1,0 +1,4 @@
+//! See `inputs::ALL`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| inputs::read("recording", bytes));
