@@ -1,11 +1,6 @@
 //! Every reader with noise, and with samples that were changed in a few places. libFuzzer searches deeper (docs/testing.md); this
 //! is what runs each time.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what cannot be made here is a fault of the test"
-)]
-
 use inputs::{ALL, Input};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

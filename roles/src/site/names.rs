@@ -12,11 +12,7 @@ use crate::{
     shape::nearest,
 };
 
-use super::{
-    Site, duration,
-    model::{PayloadKind, SiteNode},
-    payload,
-};
+use super::{Site, duration, model::SiteNode, payload};
 
 /// Checks names, forms and references.
 pub(crate) fn check(site: &Site, roles: Option<&RoleSet>, checker: &mut Checker<'_, '_>) {
@@ -56,7 +52,7 @@ pub(crate) fn check(site: &Site, roles: Option<&RoleSet>, checker: &mut Checker<
     }
     check_nodes(site, roles, &places, &switches, checker);
     check_references(site, &places, checker);
-    check_payloads(site, roles, checker);
+    payload::check(site, roles, checker);
     for (index, switch) in site.switches.iter().enumerate() {
         place(
             switch.site.as_ref(),
@@ -72,59 +68,6 @@ pub(crate) fn check(site: &Site, roles: Option<&RoleSet>, checker: &mut Checker<
         }
     }
     check_router(site, checker);
-}
-
-/// A payload's name is a folder on machines; without a known name its roles are said.
-fn check_payloads(site: &Site, roles: Option<&RoleSet>, checker: &mut Checker<'_, '_>) {
-    let known: Vec<&str> = payload::KNOWN.iter().map(|(name, _)| *name).collect();
-    for (index, payload) in site.payloads.iter().enumerate() {
-        let path = format!("payloads.{index}");
-        if !is_label(&payload.name) {
-            checker
-                .bad(
-                    &format!("{path}.name"),
-                    format!("`{}` cannot be the name of a payload", payload.name),
-                )
-                .hint("lower-case letters, digits and hyphens, at most 63 characters");
-        } else if payload.roles().is_empty() {
-            let wrong = checker.bad(
-                &format!("{path}.name"),
-                format!("no role is known to carry `{}`", payload.name),
-            );
-            match nearest(&payload.name, &known) {
-                Some(near) => wrong.label(format!("did you mean `{near}`?")),
-                None => wrong.hint("say which with `roles`"),
-            };
-        }
-        for (position, role) in payload.roles.iter().enumerate() {
-            if roles.is_some_and(|roles| !roles.roles.contains_key(role)) {
-                checker.bad(
-                    &format!("{path}.roles.{position}"),
-                    format!("there is no role `{role}`"),
-                );
-            }
-        }
-        let Some(target) = &payload.path else {
-            continue;
-        };
-        if payload.kind() != PayloadKind::Binary {
-            checker.conflict(
-                &format!("{path}.path"),
-                format!(
-                    "only a binary has a path, and `{}` is of kind `{}`",
-                    payload.file,
-                    payload.kind().word()
-                ),
-            );
-        } else if !is_plain_path(target) || !target.starts_with("/usr/") {
-            checker
-                .bad(
-                    &format!("{path}.path"),
-                    format!("`{target}` is no place for a program"),
-                )
-                .hint("an absolute path below /usr");
-        }
-    }
 }
 
 /// Takes the names of a list, and complains about those that are none or stand there twice.

@@ -3,6 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Site;
+use crate::{
+    check::{Checker, is_label, is_plain_path},
+    folder::RoleSet,
+    shape::nearest,
+};
+
 /// Third-party software that the owner supplies; never fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload {
@@ -123,6 +130,59 @@ impl Payload {
     #[must_use]
     pub fn license_purpose(&self) -> String {
         format!("{}-license", self.name)
+    }
+}
+
+/// A payload's name is a folder on machines; without a known name its roles are said.
+pub(super) fn check(site: &Site, roles: Option<&RoleSet>, checker: &mut Checker<'_, '_>) {
+    let known: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
+    for (index, payload) in site.payloads.iter().enumerate() {
+        let path = format!("payloads.{index}");
+        if !is_label(&payload.name) {
+            checker
+                .bad(
+                    &format!("{path}.name"),
+                    format!("`{}` cannot be the name of a payload", payload.name),
+                )
+                .hint("lower-case letters, digits and hyphens, at most 63 characters");
+        } else if payload.roles().is_empty() {
+            let wrong = checker.bad(
+                &format!("{path}.name"),
+                format!("no role is known to carry `{}`", payload.name),
+            );
+            match nearest(&payload.name, &known) {
+                Some(near) => wrong.label(format!("did you mean `{near}`?")),
+                None => wrong.hint("say which with `roles`"),
+            };
+        }
+        for (position, role) in payload.roles.iter().enumerate() {
+            if roles.is_some_and(|roles| !roles.roles.contains_key(role)) {
+                checker.bad(
+                    &format!("{path}.roles.{position}"),
+                    format!("there is no role `{role}`"),
+                );
+            }
+        }
+        let Some(target) = &payload.path else {
+            continue;
+        };
+        if payload.kind() != PayloadKind::Binary {
+            checker.conflict(
+                &format!("{path}.path"),
+                format!(
+                    "only a binary has a path, and `{}` is of kind `{}`",
+                    payload.file,
+                    payload.kind().word()
+                ),
+            );
+        } else if !is_plain_path(target) || !target.starts_with("/usr/") {
+            checker
+                .bad(
+                    &format!("{path}.path"),
+                    format!("`{target}` is no place for a program"),
+                )
+                .hint("an absolute path below /usr");
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 use run::event::{Event, Outcome};
 
+use super::told::{append, events_file};
 use super::*;
-use crate::wire::Secret;
+use crate::view::Report;
+use crate::wire::{Bundle, Events, Health, Secret, Spend};
 
 const NODE: &str = "db1";
 const BOARD: &str = "ZM1";
