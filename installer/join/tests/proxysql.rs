@@ -1,11 +1,6 @@
 //! What ProxySQL's admin port would be told: the client is a script that keeps its input and its file of options, and answers as
 //! an admin port that has not got our account yet. In a namespace of its own, because the join's files lie in `/run`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot run its programs has failed"
-)]
-
 use std::fs;
 use std::process::Command;
 

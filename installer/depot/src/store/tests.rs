@@ -1,9 +1,8 @@
 use proptest::prelude::*;
-use run::event::{Event, Outcome};
+use run::event::{Event, Outcome, Record};
 
 use super::told::{append, events_file};
 use super::*;
-use crate::view::Report;
 use crate::wire::{Bundle, Events, Health, Secret, Spend};
 
 const NODE: &str = "db1";
