@@ -209,14 +209,7 @@ fn text(text: String) -> Response {
 }
 
 async fn first(State(service): Shared) -> Response {
-    let version = service
-        .loaders
-        .get(crate::dhcp::UEFI)
-        .and_then(|loader| script::version(loader));
-    text(script::first(
-        &format!("http://{}", service.host),
-        version.as_deref(),
-    ))
+    text(script::first(&format!("http://{}", service.host)))
 }
 
 /// Who has a permit is booted into its installer. To everybody else the answer is the same: the local disk.
@@ -226,6 +219,10 @@ async fn machine(
     Query(query): Query<Vec<(String, String)>>,
 ) -> Response {
     let found = script::facts(&query);
+    let version = service
+        .loaders
+        .get(crate::dhcp::UEFI)
+        .and_then(|loader| script::version(loader));
     let made = service.store.recognise(&found).and_then(|known| {
         if !service.store.may_install(authority::now(), &known.node) {
             return None;
@@ -241,6 +238,7 @@ async fn machine(
         let made = script::install(
             &known.node,
             image?,
+            version.as_deref(),
             &service.host,
             known
                 .place
