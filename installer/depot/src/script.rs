@@ -29,7 +29,8 @@ pub fn first(base: &str) -> String {
 /// A card's own iPXE is older (FlexBoot, QEMU's option ROMs) and makes no folders in an initrd: it fetches the depot's, which asks
 /// all anew. Only here, not in [`first`]: an iPXE inside another one does not find its way back to the firmware (QEMU 7.2 with
 /// OVMF hung until the firmware's watchdog, 2026-11-29), and whoever is not installed has to.
-fn newer(host: &str, version: Option<&str>) -> String {
+#[must_use]
+pub fn newer(host: &str, version: Option<&str>) -> String {
     version
         .filter(|version| is_name(version))
         .map_or_else(String::new, |version| {

@@ -93,7 +93,7 @@ pub(crate) fn queries() -> Vec<Vec<u8>> {
 /// A boot loader's own version; words of a script are made of it.
 pub(crate) fn loader(bytes: &[u8]) {
     let version = script::version(bytes);
-    let script = script::first("http://10.0.0.1:9211", version.as_deref());
+    let script = script::newer("10.0.0.1:9211", version.as_deref());
     assert!(
         script
             .bytes()
