@@ -278,10 +278,10 @@ fn only_roles_with_zfs_ask_for_a_compiler() {
             .collect::<Vec<_>>()
             .join(" ")
     };
-    assert_eq!(names(&["control"]), "base kernel role:control");
+    assert_eq!(names(&["control"]), "base kernel loaders role:control");
     assert_eq!(
         names(&["lb", "storage"]),
-        "base kernel zfs role:lb role:storage"
+        "base kernel loaders zfs role:lb role:storage"
     );
 }
 
