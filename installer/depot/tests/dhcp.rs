@@ -298,8 +298,14 @@ fn own(folder: &camino::Utf8Path, loaders: &camino::Utf8Path) {
     );
     garbage();
     tftp(folder);
-    let known = one(discover(7, PXE, Some(0), false));
-    assert_eq!(known.address, Ipv4Addr::new(10, 77, 10, 21));
+    // Late answers to garbage may come first.
+    let answers = ask(&[discover(7, PXE, Some(0), false)], Duration::from_secs(5));
+    let known = answers.iter().filter(|answer| answer.number == 7);
+    let known: Vec<Ipv4Addr> = known.map(|answer| answer.address).collect();
+    assert!(
+        known.contains(&Ipv4Addr::new(10, 77, 10, 21)),
+        "after garbage machine 7 was given {known:?}"
+    );
 }
 
 /// Frames that are cut off, and options that say they are longer than the packet: none ends the server.
