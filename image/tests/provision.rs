@@ -58,6 +58,19 @@ fn machine(node: &str, bmc: &str, password: &str) -> Machine {
     }
 }
 
+/// A program that another test starts at this moment has our lock too, until it becomes that program (flock(2), fork(2)).
+fn records(folder: &Utf8Path) -> Records {
+    let began = std::time::Instant::now();
+    loop {
+        match Records::open(folder) {
+            Err(_) if began.elapsed().as_secs() < 10 => {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 /// Runs, and gives the last states and all that was told.
 fn provision(
     machines: &[Machine],
@@ -66,7 +79,7 @@ fn provision(
     cut: bool,
 ) -> (String, Vec<Event>) {
     let told = Mutex::new(Vec::new());
-    let records = Records::open(Utf8Path::from_path(folder).unwrap()).unwrap();
+    let records = records(Utf8Path::from_path(folder).unwrap());
     let last = engine::run(
         machines,
         &records,
