@@ -145,7 +145,7 @@ pub fn check(front: &Front, node: &NodeFile) -> Vec<Refusal> {
                 address: address.to_owned(),
             });
         }
-        if vip.peers.is_empty() {
+        if vip.peers.is_empty() && !vip.alone {
             wrong.push(Refusal::NoPeer { vip: name.clone() });
         }
         outside(
@@ -312,6 +312,11 @@ mod tests {
         assert_eq!(said(""), "");
         assert_eq!(
             said(&format!("vips = [{{ {MAIL} }}]\n{}", servers("192.0.2"))),
+            ""
+        );
+        let alone = MAIL.replace("[\"192.0.2.12\"]", "[], alone = true");
+        assert_eq!(
+            said(&format!("vips = [{{ {alone} }}]\n{}", servers("192.0.2"))),
             ""
         );
         assert_eq!(

@@ -125,6 +125,8 @@ pub struct Vip {
     pub source: Option<String>,
     /// The other candidates.
     pub peers: Vec<String>,
+    /// That there is none was accepted: rule E15 is waived in the site file.
+    pub alone: bool,
 }
 
 /// Settings of `lb` that concern mail.

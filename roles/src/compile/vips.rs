@@ -115,6 +115,10 @@ impl PlannedVip<'_> {
             .filter_map(|candidate| candidate.addresses.get(&self.vip.network))
             .map(|address| address.as_str().into())
             .collect();
+        // The owner was told by rule E15, and waived it: the machine is not to complain for ever.
+        if peers.is_empty() && site.waivers.iter().any(|waiver| waiver.rule == "E15") {
+            put("alone", true.into());
+        }
         put("peers", peers.into());
         Some(table.into())
     }
