@@ -41,11 +41,10 @@ const BIOS_CD: Case = Case {
 };
 
 /// What every run proves, `.ci/run` too: all roles, both kinds of firmware and media, a compiled node file, an install by keys, an
-/// install that is cut off, a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
-const SHORT: [&str; 11] = [
+/// install that is cut off (of a balancer), a disk that is replaced, a refusal. The others take longer than CI has on two cores; `--all` or a filter runs them.
+const SHORT: [&str; 10] = [
     "install::storage-uefi-usb",
     "install::backup-uefi-cd",
-    "install::lb-uefi-cd",
     "install::production-uefi-usb",
     "install::standalone-uefi-cd",
     "install::database-uefi-usb",
