@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    image::cli::main()
+    image::cli::main(std::env::args_os())
 }

@@ -1,9 +1,11 @@
 //! Images of the roles: built by `rackwright build`, which keeps its own cache, so asking again costs little.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::guise::Guise;
 
 /// Files of one built role.
 #[derive(Debug, Clone)]
@@ -32,26 +34,13 @@ pub fn workspace() -> Utf8PathBuf {
 /// # Errors
 /// If the builder fails or leaves a file out.
 pub fn build(roles: &[&str]) -> anyhow::Result<Vec<Image>> {
-    let workspace = workspace();
     let out =
-        std::env::var("RACKWRIGHT_OUT").map_or_else(|_| workspace.join("out"), Utf8PathBuf::from);
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut command = Command::new(cargo);
+        std::env::var("RACKWRIGHT_OUT").map_or_else(|_| workspace().join("out"), Utf8PathBuf::from);
+    let mut command = Guise::Rackwright.command()?;
     command
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "image",
-            "--bin",
-            "rackwright",
-            "--",
-            "build",
-        ])
-        .args(["--out", out.as_str()])
+        .args(["build", "--out", out.as_str()])
         .args(roles)
-        .current_dir(&workspace)
+        .current_dir(workspace())
         .stdin(Stdio::null())
         .stdout(Stdio::from(std::io::stderr()));
     let status = command
@@ -61,21 +50,6 @@ pub fn build(roles: &[&str]) -> anyhow::Result<Vec<Image>> {
         bail!("`rackwright build {}` ended with {status}", roles.join(" "));
     }
     roles.iter().map(|role| find(&out, role)).collect()
-}
-
-/// The program `rackwright`: beside this one, or where [`build`] had it compiled.
-///
-/// # Errors
-/// It is nowhere.
-pub fn rackwright() -> anyhow::Result<Utf8PathBuf> {
-    let own = Utf8PathBuf::try_from(std::env::current_exe()?)?;
-    let folder = own.parent().unwrap_or(&own);
-    let candidates = [
-        folder.join("rackwright"),
-        folder.with_file_name("release").join("rackwright"),
-    ];
-    let found = candidates.into_iter().find(|path| path.is_file());
-    found.context("there is no `rackwright` beside this program\nhint: cargo build --release")
 }
 
 /// Images that were built before, in `out`; else builds them.

@@ -5,6 +5,7 @@
 //! ([`run::event::Record`]) on a virtio serial port; nothing is guessed from its console.
 
 pub mod demo;
+pub mod guise;
 pub mod host;
 pub mod images;
 pub mod machine;

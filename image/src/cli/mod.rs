@@ -20,6 +20,7 @@ mod watch;
 
 pub use build::cache_folder;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -176,9 +177,9 @@ struct Generate {
     what: String,
 }
 
-/// Runs the program; every error ends here.
-pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+/// Runs the program on its command line, of which the first word is its name; every error ends here.
+pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
+    match run(Cli::parse_from(words)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "{}", report(&error));

@@ -12,6 +12,7 @@ mod rivals;
 mod table;
 
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -69,7 +70,18 @@ struct Options {
     json: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    qemu_tests::guise::asked().unwrap_or_else(|| match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to tell it to if even standard error is gone.
+            let _gone = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn run() -> anyhow::Result<()> {
     if let Ok(folder) = std::env::var(load::CHILD) {
         return load::serve(camino::Utf8Path::new(&folder));
     }

@@ -1,5 +1,5 @@
 //! `cargo prove`.
 
 fn main() -> std::process::ExitCode {
-    qemu_tests::rack::books::asked().unwrap_or_else(qemu_tests::prove::main)
+    qemu_tests::guise::asked().unwrap_or_else(qemu_tests::prove::main)
 }

@@ -1,5 +1,5 @@
 //! `cargo rack`.
 
 fn main() -> std::process::ExitCode {
-    qemu_tests::rack::books::asked().unwrap_or_else(qemu_tests::rack::run::main)
+    qemu_tests::guise::asked().unwrap_or_else(qemu_tests::rack::run::main)
 }

@@ -12,7 +12,8 @@ use run::event::Event;
 
 use super::compiled::filled_in;
 use super::machines::Test;
-use crate::images::{Image, rackwright, workspace};
+use crate::guise::Guise;
+use crate::images::{Image, workspace};
 use crate::machine::{
     Boot, Firmware, HOST, KeyPair, Machine, NicModel, Patience, Process, Running, Segment,
 };
@@ -42,7 +43,6 @@ pub(super) fn tests() -> Vec<Test> {
 pub(crate) struct Depot {
     pub(crate) folder: Utf8PathBuf,
     node: String,
-    program: Utf8PathBuf,
     dhcp: Dhcp,
     child: Option<Process>,
     /// Last: whoever is in it ends before.
@@ -106,7 +106,6 @@ impl Depot {
         };
         let (text, node) = site(key)?;
         let mut depot = Self {
-            program: rackwright()?,
             folder,
             _kept: None,
             node,
@@ -134,23 +133,23 @@ impl Depot {
         Ok(depot)
     }
 
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+    pub(crate) fn command(&self, words: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Guise::Rackwright.command()?;
         command
             .args(words)
             .args(["--roles", workspace().join("roles").as_str()])
             .current_dir(&self.folder);
-        command
+        Ok(command)
     }
 
     /// Runs a command that reads the site.
     fn rackwright(&self, words: &[&str]) -> anyhow::Result<String> {
-        run(self.command(words))
+        run(self.command(words)?)
     }
 
     /// Runs a command that only asks the depot.
     pub(crate) fn ask(&self, words: &[&str]) -> anyhow::Result<String> {
-        let mut command = Command::new(&self.program);
+        let mut command = Guise::Rackwright.command()?;
         command.args(words).current_dir(&self.folder);
         run(command)
     }
@@ -160,7 +159,7 @@ impl Depot {
         let state = self.folder.join("depot");
         let images = self.folder.join("out");
         let roles = workspace().join("roles");
-        let mut command = Command::new(&self.program);
+        let mut command = Guise::Rackwright.command()?;
         command.args(["serve", site.as_str()]);
         command.args(["--advertise", &format!("{HOST}:9211")]);
         match self.dhcp {

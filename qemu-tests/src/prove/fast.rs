@@ -53,12 +53,12 @@ pub(super) fn tests() -> Vec<Test> {
         Test {
             name: "namespaces",
             beside: true,
-            run: || real("preflight", "live", &[], &[]),
+            run: || real("live", &[], &[]),
         },
         Test {
             name: "dhcp",
             beside: true,
-            run: || real("depot", "dhcp", &[], &[]),
+            run: || real("dhcp", &[], &[]),
         },
         Test {
             name: "mail",
@@ -66,11 +66,11 @@ pub(super) fn tests() -> Vec<Test> {
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
                 let folder = ("RACKWRIGHT_DAEMONS", folder.as_str());
-                // This program is `books`, too.
+                // This program is `books`, too ([`crate::guise`]).
                 let own = camino::Utf8PathBuf::try_from(std::env::current_exe()?)?;
                 let books = ("RACKWRIGHT_BOOKS", own.as_str());
                 let tests = ["mail_goes", "books_balance"];
-                real("service", "mail", &tests, &[folder, books])
+                real("mail", &tests, &[folder, books])
             },
         },
         Test {
@@ -79,7 +79,7 @@ pub(super) fn tests() -> Vec<Test> {
             run: || {
                 let folder = super::daemons::databases(&cache()?)?;
                 let folder = ("RACKWRIGHT_DATABASES", folder.as_str());
-                real("rackwright-installer", "cluster", &[], &[folder])
+                real("cluster", &[], &[folder])
             },
         },
         Test {
@@ -88,7 +88,7 @@ pub(super) fn tests() -> Vec<Test> {
             run: || {
                 let folder = super::daemons::folder(&cache()?)?;
                 let folder = ("RACKWRIGHT_DAEMONS", folder.as_str());
-                real("roles", "daemons", &[], &[folder])
+                real("daemons", &[], &[folder])
             },
         },
     ]
@@ -125,14 +125,10 @@ pub(super) fn builder() -> Test {
     }
 }
 
-/// Tests of a package that are not run by `cargo test`: they need root and real programs.
-fn real(
-    package: &str,
-    test: &str,
-    names: &[&str],
-    variables: &[(&str, &str)],
-) -> anyhow::Result<u64> {
-    let words = ignored(&["--package", package, "--test", test], names);
+/// Tests in a file of this name that are not run by `cargo test`: they need root and real programs. `--workspace`, not a package:
+/// the features are those that `workspace` has compiled.
+fn real(test: &str, names: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<u64> {
+    let words = ignored(&["--workspace", "--test", test], names);
     cargo_with(&words, variables).map(|text| passed(&text))
 }
 
@@ -155,7 +151,11 @@ fn cargo(words: &[&str]) -> anyhow::Result<String> {
 
 fn cargo_with(words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    for name in image::binaries::variables_of_cargo() {
+        command.env_remove(name);
+    }
+    let output = command
         .args(words)
         .current_dir(images::workspace())
         .env("CARGO_TERM_COLOR", "never")

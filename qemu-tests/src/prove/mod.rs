@@ -125,6 +125,14 @@ fn run(options: &Options) -> anyhow::Result<bool> {
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("a test panicked")))
         })
     })?;
+    if !report.is_green() {
+        // An hour of machines would not make it good.
+        writeln!(
+            std::io::stderr(),
+            "simulated servers are left out: something above has failed"
+        )?;
+        return report.summary();
+    }
     if !machines.is_empty() {
         simulate(options, &machines, &report)?;
     }

@@ -16,7 +16,7 @@ pub(super) struct Report {
 #[derive(Default)]
 struct Counts {
     passed: u64,
-    failures: Vec<(String, String)>,
+    failures: Vec<String>,
 }
 
 impl Report {
@@ -46,6 +46,7 @@ impl Report {
         Ok(())
     }
 
+    /// The error is printed at once: whoever ends the run from outside still gets it.
     pub(super) fn failed(
         &self,
         name: &str,
@@ -56,18 +57,22 @@ impl Report {
             .counts
             .lock()
             .map_err(|_| anyhow!("a reporter panicked"))?;
-        counts
-            .failures
-            .push((name.to_owned(), format!("{error:#}")));
+        counts.failures.push(name.to_owned());
         writeln!(
             std::io::stdout(),
-            "test {name} ... FAILED ({:.1} s)",
+            "test {name} ... FAILED ({:.1} s)\n{error:#}\n",
             time.as_secs_f64()
         )?;
         Ok(())
     }
 
-    /// Prints the failures and the summary; `true` if there was a test and none failed.
+    /// Whether nothing has failed so far.
+    pub(super) fn is_green(&self) -> bool {
+        let counts = self.counts.lock();
+        counts.is_ok_and(|counts| counts.failures.is_empty())
+    }
+
+    /// Prints the names of what failed and the summary; `true` if there was a test and none failed.
     pub(super) fn summary(&self) -> anyhow::Result<bool> {
         let counts = self
             .counts
@@ -81,11 +86,11 @@ impl Report {
 
 fn summary(counts: &Counts, time: Duration) -> (String, bool) {
     let mut text = String::new();
-    for (name, error) in &counts.failures {
-        // Writing to a string cannot fail.
-        let _always = writeln!(text, "\n---- {name}\n{error}");
-    }
     let failed = counts.failures.len();
+    if failed > 0 {
+        // Writing to a string cannot fail.
+        let _always = writeln!(text, "\nfailures:\n    {}", counts.failures.join("\n    "));
+    }
     // No test at all is a mistyped filter, not a success.
     let good = failed == 0 && counts.passed > 0;
     let word = if good { "ok" } else { "FAILED" };
@@ -117,11 +122,14 @@ mod tests {
         assert!(!summary(&Counts::default(), time).1);
         let counts = Counts {
             passed: 7,
-            failures: vec![("a".into(), "b\nc".into())],
+            failures: vec!["a".into(), "b".into()],
         };
         let (text, good) = summary(&counts, time);
         assert!(
-            !good && text.starts_with("\n---- a\nb\nc\n\ntest result: FAILED. 7 passed; 1 failed;"),
+            !good
+                && text.starts_with(
+                    "\nfailures:\n    a\n    b\n\ntest result: FAILED. 7 passed; 2 failed;"
+                ),
             "{text}"
         );
     }

@@ -193,7 +193,7 @@ impl Rack {
             words.extend(["--node".to_owned(), unit.name().to_owned()]);
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let command = self.depot.segment.inside(&self.depot.command(&words));
+        let command = self.depot.segment.inside(&self.depot.command(&words)?);
         let log = path("provision.txt");
         let began = Instant::now();
         let mut child = Process::start_logged(&command, Some(fs::File::create(&log)?))?;

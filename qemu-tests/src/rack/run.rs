@@ -16,6 +16,7 @@ use super::books::journal::{Entry, Event};
 use super::books::{self, Moment};
 use super::report::Fault as Row;
 use super::{Rack, Shape, faults, green};
+use crate::guise::Guise;
 use crate::images::{self, Image};
 use crate::machine::Process;
 
@@ -239,7 +240,7 @@ fn mailboxes(folder: &Utf8Path) -> anyhow::Result<Vec<String>> {
 impl Client {
     fn start(rack: &Rack, folder: &Utf8Path) -> anyhow::Result<Self> {
         let journal = folder.join("books.jsonl");
-        let mut command = books::command()?;
+        let mut command = Guise::Books.command()?;
         command
             .args(["send", "--journal", journal.as_str()])
             .args(["--smtp", &format!("{}:25", super::shape::MAIL)])
@@ -321,7 +322,7 @@ fn check(rack: &Rack, folder: &Utf8Path, progress: &Progress) -> anyhow::Result<
     };
     let faults = write("faults.json", serde_json::to_vec_pretty(&progress.rows)?)?;
     let losses = write("losses.json", serde_json::to_vec_pretty(&progress.losses)?)?;
-    let mut command = books::command()?;
+    let mut command = Guise::Books.command()?;
     command
         .args(["check", "--journal", folder.join("books.jsonl").as_str()])
         .args(mailboxes(folder)?)
