@@ -8,7 +8,7 @@ use system::System;
 use crate::arguments::Serve;
 use crate::{output, this::This};
 
-/// Between two rounds.
+/// Between two rounds, at least.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs rounds; says on the console what changes.
@@ -19,6 +19,7 @@ pub fn run(system: &dyn System, options: &Serve, json: bool) -> anyhow::Result<u
     let this = This::read(system)?;
     let mut last: Option<Report> = None;
     loop {
+        let began = system.now();
         let report = serve::round(system, &this.roles, &this.node, authority::now());
         serve::write(system, &report)?;
         if last.as_ref().is_none_or(|last| key(last) != key(&report)) {
@@ -39,7 +40,8 @@ pub fn run(system: &dyn System, options: &Serve, json: bool) -> anyhow::Result<u
             )));
         }
         last = Some(report);
-        system.sleep(PAUSE);
+        let took = system.now().saturating_sub(began);
+        system.sleep(system::rest(PAUSE, took));
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -86,9 +86,12 @@ impl tui::executor::Executor for Executor {
             }
             Mode::Console => {
                 thread::spawn(move || {
+                    let mut took = Duration::ZERO;
                     loop {
-                        thread::sleep(REFRESH);
+                        thread::sleep(system::rest(REFRESH, took));
+                        let began = Instant::now();
                         sender(status());
+                        took = began.elapsed();
                     }
                 });
             }

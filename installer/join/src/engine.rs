@@ -15,7 +15,7 @@ use crate::{
     step::{Outcome, Refused},
 };
 
-/// Between two questions.
+/// Between two questions, at least.
 const PAUSE: Duration = Duration::from_secs(2);
 /// After something failed: a server that cannot start is not started every two seconds.
 const AFTER_FAILURE: Duration = Duration::from_secs(15);
@@ -101,8 +101,10 @@ impl<'a> Asked<'a> {
     }
 
     fn ask(&mut self, say: &mut dyn Say) -> Result<Next, String> {
+        let asked = self.context.system.now();
         let outcome = act(self.context, &self.step.does);
         let now = self.context.system.now();
+        let rest = system::rest(PAUSE, now.saturating_sub(asked));
         let (words, pause) = match outcome {
             Outcome::Done(detail) => {
                 let since = *self.holds.get_or_insert(now);
@@ -111,7 +113,7 @@ impl<'a> Asked<'a> {
                     say.say(&self.step.id, &detail);
                     return Ok(Next::Done);
                 }
-                (format!("holds for {} s: {detail}", self.step.hold), PAUSE)
+                (format!("holds for {} s: {detail}", self.step.hold), rest)
             }
             Outcome::Refuse(refused) => {
                 self.record("refused", &refused.to_string())?;
@@ -120,11 +122,14 @@ impl<'a> Asked<'a> {
             }
             Outcome::Wait(why) => {
                 self.holds = None;
-                (format!("waits for {why}"), PAUSE)
+                (format!("waits for {why}"), rest)
             }
             Outcome::Failed(error) => {
                 self.holds = None;
-                (format!("failed, tries again: {error}"), AFTER_FAILURE)
+                (
+                    format!("failed, tries again: {error}"),
+                    AFTER_FAILURE.max(rest),
+                )
             }
         };
         let waited = now.saturating_sub(self.began);

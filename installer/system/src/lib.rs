@@ -14,6 +14,7 @@ pub mod live;
 pub mod network;
 pub mod process;
 pub mod recorded;
+mod rest;
 pub mod simulated;
 pub mod tree;
 
@@ -26,5 +27,6 @@ pub use live::Live;
 pub use network::Network;
 pub use process::{Stream, on_terminal};
 pub use recorded::Recorded;
+pub use rest::rest;
 pub use simulated::Simulated;
 pub use tree::Tree;

@@ -18,13 +18,12 @@ pub(super) fn tests() -> Vec<Test> {
         test("disks::errors-during-install", "lb", errors),
         test("disks::foreign-labels", "lb", foreign_labels),
         test("disks::every-step-cut", "lb", every_step),
-        test("disks::swapped-and-repaired", "lb", swapped),
         test("disks::pool-kept", "storage", pool_kept),
     ]
 }
 
 /// The load balancer with its disks behind a SAS controller, whose bays can be pulled while it runs.
-fn on_sas(mut machine: Builder) -> Builder {
+pub(super) fn on_sas(mut machine: Builder) -> Builder {
     for (index, name) in ["os0", "os1"].into_iter().enumerate() {
         machine = machine.change(name, |disk| {
             disk.attachment = Attachment::Sas;
@@ -241,17 +240,15 @@ fn every_step(test: &Test, image: &Image) -> anyhow::Result<()> {
 
 /// A dead OS disk is replaced by a blank one; the medium's repair brings the mirror back, and the machine then starts from
 /// the new disk alone.
-fn swapped(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let mut site = Site::new(test.role, image, BIOS_USB, on_sas, |_| {})?;
-    finish(&mut site)?;
+pub(super) fn swap_and_repair(site: &mut Site) -> anyhow::Result<()> {
     site.machine.replace_disk("os1")?;
-    permit(&mut site, "permit-repair", Some("repair"))?;
+    permit(site, "permit-repair", Some("repair"))?;
     site.install(&mut |_| {}).context("repair")?;
     let (mut running, _status) = site
         .start(&Boot::default(), &mut |_| {})
         .context("first boot after the repair")?;
     // The mirror must be whole before its other half is pulled.
-    mirror_is_whole(&site, &mut running)?;
+    mirror_is_whole(site, &mut running)?;
     running.kill();
     drop(running);
     site.survives(Firmware::Bios, &["os0"])
@@ -264,13 +261,8 @@ const LETTER: &str = "/var/srv/export/mail/letter";
 /// A pool with a file in it: found again at the second boot, mended after a disk was replaced, refused to another node,
 /// kept by `data = "keep"`.
 fn pool_kept(test: &Test, image: &Image) -> anyhow::Result<()> {
-    let fewer = |mut machine: Builder| {
-        for index in 4..16 {
-            machine = machine.without(&format!("data{index}"));
-        }
-        machine
-    };
-    let data = super::machines::data_disks(4)?;
+    let fewer = super::machines::fewer_data_disks;
+    let data = super::machines::data_disks(test.role, 4)?;
     let mut site = Site::new(test.role, image, UEFI_USB, fewer, |file| {
         file.disks.push(data)
     })?;

@@ -5,6 +5,7 @@ mod cluster_front;
 mod cluster_mail;
 pub(crate) mod compiled;
 mod daemons;
+mod deadline;
 pub(crate) mod depot;
 mod disks;
 mod fast;
@@ -29,6 +30,7 @@ use camino::Utf8PathBuf;
 use clap::Parser;
 
 use crate::images;
+use deadline::Deadline;
 use report::Report;
 
 /// Run all tests: format, lints, unit, golden and property tests, then simulated servers.
@@ -53,6 +55,10 @@ struct Options {
     /// Machines at a time [default: by cores and memory, 2 at most]
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
+    /// Begin nothing that would not be done at this time, in seconds since
+    /// 1970, and name what is left out
+    #[arg(long, value_name = "TIME")]
+    until: Option<u64>,
     /// Take images built before instead of building: DIR/ROLE/VERSION/
     #[arg(long, value_name = "DIR")]
     images: Option<Utf8PathBuf>,
@@ -83,11 +89,17 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         .into_iter()
         .filter(|test| !options.qemu && wanted(test.name))
         .collect();
-    let machines: Vec<_> = machines::tests()
+    let mut machines: Vec<_> = machines::tests()
         .into_iter()
         .filter(|test| !options.fast && wanted(test.name))
-        .filter(|test| options.all || options.filter.is_some() || machines::is_short(test.name))
+        .filter(|test| {
+            let is_short = machines::place_in_short(test.name).is_some();
+            options.all || options.filter.is_some() || is_short
+        })
         .collect();
+    if !options.all && options.filter.is_none() {
+        machines.sort_by_key(|test| machines::place_in_short(test.name));
+    }
     // Last: it begins with what building the images left in the cache.
     let builder =
         Some(fast::builder()).filter(|test| !options.fast && !options.qemu && wanted(test.name));
@@ -105,6 +117,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     }
     crate::host::prepare()?;
     let report = Report::new();
+    let deadline = Deadline::new(options.until);
     let alone = |test: &fast::Test| {
         let start = Instant::now();
         match (test.run)() {
@@ -134,14 +147,27 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         return report.summary();
     }
     if !machines.is_empty() {
-        simulate(options, &machines, &report)?;
+        simulate(options, &machines, &report, &deadline)?;
     }
-    builder.iter().try_for_each(alone)?;
+    if let Some(test) = &builder {
+        match deadline.is_too_late_for(BUILDER) {
+            Some(needed) => report.left_out(test.name, needed)?,
+            None => alone(test)?,
+        }
+    }
     report.summary()
 }
 
+/// Seconds of the builder's own tests, as [`machines::seconds`].
+const BUILDER: u32 = 300;
+
 /// Builds the images that are needed, then runs the tests, a few at a time.
-fn simulate(options: &Options, tests: &[machines::Test], report: &Report) -> anyhow::Result<()> {
+fn simulate(
+    options: &Options,
+    tests: &[machines::Test],
+    report: &Report,
+    deadline: &Deadline,
+) -> anyhow::Result<()> {
     let mut roles: Vec<&str> = tests.iter().map(|test| test.role).collect();
     roles.sort_unstable();
     roles.dedup();
@@ -162,12 +188,18 @@ fn simulate(options: &Options, tests: &[machines::Test], report: &Report) -> any
             else {
                 continue;
             };
+            let seconds = machines::seconds(test.name);
+            if let Some(needed) = deadline.is_too_late_for(seconds) {
+                report.left_out(test.name, needed)?;
+                continue;
+            }
             let start = Instant::now();
             // A panic in one test is that test's failure.
             let result =
                 std::panic::catch_unwind(|| (test.run)(test, image)).unwrap_or_else(|_| {
                     Err(anyhow::anyhow!("the test panicked; its message is above"))
                 });
+            deadline.took(seconds, start.elapsed());
             match result {
                 Ok(()) => report.passed(test.name, 1, start.elapsed())?,
                 Err(error) => report.failed(test.name, &error, start.elapsed())?,

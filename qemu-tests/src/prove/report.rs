@@ -16,6 +16,7 @@ pub(super) struct Report {
 #[derive(Default)]
 struct Counts {
     passed: u64,
+    left_out: u64,
     failures: Vec<String>,
 }
 
@@ -42,6 +43,20 @@ impl Report {
             std::io::stdout(),
             "test {name} ... ok ({many}{:.1} s)",
             time.as_secs_f64()
+        )?;
+        Ok(())
+    }
+
+    /// `needed`: seconds that there are not.
+    pub(super) fn left_out(&self, name: &str, needed: u64) -> anyhow::Result<()> {
+        let mut counts = self
+            .counts
+            .lock()
+            .map_err(|_| anyhow!("a reporter panicked"))?;
+        counts.left_out += 1;
+        writeln!(
+            std::io::stdout(),
+            "test {name} ... ignored, it would take {needed} s and the time of this run would be over"
         )?;
         Ok(())
     }
@@ -96,9 +111,10 @@ fn summary(counts: &Counts, time: Duration) -> (String, bool) {
     let word = if good { "ok" } else { "FAILED" };
     let _always = writeln!(
         text,
-        "\ntest result: {word}. {} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {:.2}s\n\
+        "\ntest result: {word}. {} passed; {failed} failed; {} ignored; 0 measured; 0 filtered out; finished in {:.2}s\n\
          {} passed, {failed} failed",
         counts.passed,
+        counts.left_out,
         time.as_secs_f64(),
         counts.passed
     );
@@ -114,14 +130,16 @@ mod tests {
         let time = Duration::from_millis(61_500);
         let counts = Counts {
             passed: 7,
+            left_out: 2,
             failures: Vec::new(),
         };
-        let good = "\ntest result: ok. 7 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 61.50s\n\
+        let good = "\ntest result: ok. 7 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 61.50s\n\
                     7 passed, 0 failed\n";
         assert_eq!(summary(&counts, time), (good.to_owned(), true));
         assert!(!summary(&Counts::default(), time).1);
         let counts = Counts {
             passed: 7,
+            left_out: 0,
             failures: vec!["a".into(), "b".into()],
         };
         let (text, good) = summary(&counts, time);
