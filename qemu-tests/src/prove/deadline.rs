@@ -59,6 +59,6 @@ mod tests {
         assert_eq!(deadline.is_too_late_for(300), None);
         assert_eq!(deadline.is_too_late_for(400), Some(1200));
         assert_eq!(Deadline::new(None).is_too_late_for(u32::MAX), None);
-        assert_eq!(Deadline::new(Some(1)).is_too_late_for(1), Some(3));
+        assert_eq!(Deadline::new(Some(1)).is_too_late_for(2), Some(3));
     }
 }

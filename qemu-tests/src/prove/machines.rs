@@ -41,11 +41,11 @@ const BIOS_CD: Case = Case {
 };
 
 /// What every run proves, `.ci/run` too, the most telling first: all roles, both kinds of firmware and media, an install that is cut
-/// off and a disk that is replaced, a compiled node file, an install by keys, a refusal, a rack that carries mail while it is hurt.
+/// off and a disk that is replaced, a compiled node file, an install by keys, a refusal.
 /// The others take longer than CI has on two cores; `--all` or a filter runs them.
 ///
 /// Beside each the seconds it took, two at a time, on a machine where `install::standalone-uefi-cd` takes 300.
-const SHORT: [(&str, u32); 10] = [
+const SHORT: [(&str, u32); 9] = [
     ("fault::interrupted-then-repaired", 640),
     ("install::storage-four-disks", 370),
     ("install::standalone-uefi-cd", 300),
@@ -55,7 +55,6 @@ const SHORT: [(&str, u32); 10] = [
     ("install::backup-four-disks", 340),
     ("install::database-uefi-usb", 300),
     ("refuse::typo", 90),
-    ("rack::small", 1800),
 ];
 
 /// Place in a run without `--all`, if it is in one.
