@@ -26,7 +26,7 @@ pub fn own_source() -> Utf8PathBuf {
 
 /// Names of the variables by which `cargo run` tells the program it starts about its package. A cargo that this program starts must
 /// not see them: the build script of ring asks to be run again when they change, and two thirds of the workspace stand on ring
-/// (measured 2026-11-30, the programs of the image after a change of one crate: 350 s with other variables, 182 s with the same).
+/// (measured 2026-11-30, the programs of the image after changes in a few crates: 350 s with other variables, 182 s with the same).
 #[must_use]
 pub fn variables_of_cargo() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
