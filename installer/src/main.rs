@@ -28,6 +28,7 @@ mod survey;
 mod this;
 mod tui;
 mod tui_live;
+mod tui_looks;
 mod unlock;
 
 use std::process::ExitCode;

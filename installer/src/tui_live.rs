@@ -28,7 +28,7 @@ use tui::{
     message::{Installed, Neighbour, Place, Wait},
 };
 
-use crate::{inventory, output, preflight as asking, survey, tui::SESSION};
+use crate::{inventory, output, preflight as asking, survey, tui::SESSION, tui_looks};
 
 /// The node file that was confirmed. May hold a password hash: root's alone.
 const CONFIRMED: &str = "/run/rackwright/confirmed-node.toml";
@@ -40,9 +40,12 @@ const FOLDER: &str = "/run/rackwright";
 const UNIT: &str = "rackwright-confirmed";
 /// How often the events file is looked at.
 const FOLLOW: Duration = Duration::from_millis(200);
-/// How often a running appliance is looked at: three consoles do, all their life, and each look starts a dozen programs. A
-/// key looks at once.
+/// How often a running appliance is looked at, all its life: each look starts a dozen programs.
 const REFRESH: Duration = Duration::from_secs(30);
+/// What another console saw so long ago is as good as a look of one's own.
+const RECENT: Duration = Duration::from_secs(20);
+/// Who presses a key wants to know now.
+const NOW: Duration = Duration::from_secs(1);
 /// Nobody knows yet what the state has seen, because there is no state: before the machine was looked at for the first time
 /// an event would be lost, and every later one with it, since they count only in order.
 const NO_STATE: u64 = u64::MAX;
@@ -90,7 +93,7 @@ impl tui::executor::Executor for Executor {
                     loop {
                         thread::sleep(system::rest(REFRESH, took));
                         let began = Instant::now();
-                        sender(status());
+                        sender(status(RECENT));
                         took = began.elapsed();
                     }
                 });
@@ -319,7 +322,7 @@ fn answer(effect: Effect) -> Option<Message> {
             }
             return failed_start(detached(&words));
         }
-        Effect::Status => status(),
+        Effect::Status => status(NOW),
         Effect::Journal => Message::Journal { lines: log_lines() },
         Effect::Restart => match Live.run(&Command::new("systemctl").arg("reboot")) {
             Ok(_) => return None,
@@ -456,9 +459,15 @@ fn bmc(node: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn status() -> Message {
+/// What a console saw at most `age` ago.
+fn status(age: Duration) -> Message {
+    let since_boot = || {
+        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+        time.map_or(Duration::ZERO, Duration::from)
+    };
+    let look = || appliance::status(&Live).json();
     Message::Status {
-        status: appliance::status(&Live).json(),
+        status: tui_looks::shared(Utf8Path::new(FOLDER), age, since_boot, look),
     }
 }
 
