@@ -16,10 +16,15 @@ pub struct Binaries {
     pub init: Utf8PathBuf,
 }
 
-/// The source tree this builder was compiled from.
+/// The source tree that `cargo run` was called in, else the one this builder was compiled from. They differ where checkouts share
+/// a target folder: for cargo a package that lies elsewhere in the same workspace is the same, and is not compiled again.
 pub fn own_source() -> Utf8PathBuf {
-    Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
+    let told = std::env::var("CARGO_MANIFEST_DIR").ok();
+    let told = told
+        .as_deref()
+        .and_then(|package| Utf8Path::new(package).parent());
+    told.filter(|source| source.join("image/Cargo.toml").is_file())
+        .or_else(|| Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent())
         .map(Utf8Path::to_owned)
         .unwrap_or_default()
 }

@@ -25,8 +25,7 @@ pub struct Image {
 /// The workspace's folder.
 #[must_use]
 pub fn workspace() -> Utf8PathBuf {
-    let own = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_owned()
+    image::binaries::own_source()
 }
 
 /// Builds the roles, shows the builder's progress (on standard error), and returns their files in order.

@@ -33,6 +33,11 @@ use crate::{
 const USUAL: (u16, u16) = (80, 24);
 /// How long a key is waited for before others' messages are looked at: short enough to feel immediate.
 const POLL: Duration = Duration::from_millis(40);
+/// The same where nothing moved for a while: a key still counts at once, and three consoles that look 25 times a second were a
+/// sixth of what an idle machine did, emulated (2026-11-30).
+const STILL: Duration = Duration::from_millis(500);
+/// Nothing moves that has not moved for so long, in milliseconds.
+const WHILE: u64 = 5_000;
 /// The kernel writes on the same line: a console that nobody touches is written anew this often, in milliseconds.
 const CLEAN: u64 = 60_000;
 /// A spinner turns this often; a serial line carries one sign for it.
@@ -116,6 +121,7 @@ impl Loop<'_> {
         }
         let mut drawn = u64::MAX;
         let mut cleaned = (self.program.clock)();
+        let mut moved = cleaned;
         while !(self.program.stop)() {
             let mut changed = self.resized(shown)?;
             for line in reader.lines() {
@@ -141,10 +147,11 @@ impl Loop<'_> {
             self.view.frame = now / TURN;
             let turning = self.turning() && self.view.frame != drawn;
             if changed || turning {
-                drawn = self.view.frame;
+                (drawn, moved) = (self.view.frame, now);
                 shown.draw(|frame| draw(frame, &self.state, &self.view))?;
             }
-            if event::poll(POLL)? {
+            let still = now.saturating_sub(moved) > WHILE;
+            if event::poll(if still { STILL } else { POLL })? {
                 // All that has come, so that pasted text is drawn once.
                 while event::poll(Duration::ZERO)? {
                     match read(event::read()?) {

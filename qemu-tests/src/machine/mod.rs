@@ -34,5 +34,5 @@ pub use qmp::Qmp;
 pub use running::{Patience, Running};
 pub use segment::{HOST, Segment};
 pub use specification::{Builder, CpuModel, Firmware, Specification};
-pub use ssh::{Answer, KeyPair, Shell};
+pub use ssh::{Answer, KeyPair, Shell, Wish};
 pub use stick::{add_file, add_node_file, make_stick, read_from_stick};

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
@@ -75,7 +76,72 @@ pub struct Answer {
     pub stderr: String,
 }
 
+/// Between two questions, at least.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// What a machine is waited for with.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// What it does then, for people.
+    pub what: &'a str,
+    /// Ends well when it does.
+    pub command: &'a str,
+    /// Says in a few lines how far it is: the shortest way to the cause of a failure.
+    pub look: &'a str,
+}
+
 impl Shell {
+    /// Runs a command on machine `name`, which must end well. Gives what it prints.
+    ///
+    /// # Errors
+    /// If it does not, or nobody answers in time.
+    pub fn must(&self, name: &str, command: &str, patience: Duration) -> anyhow::Result<String> {
+        let answer = self.run(command, patience)?;
+        ensure!(
+            answer.status == 0,
+            "`{name}`: `{command}` ended with {}\n{}{}",
+            answer.status,
+            answer.stdout,
+            answer.stderr
+        );
+        Ok(answer.stdout.trim().to_owned())
+    }
+
+    /// Asks machine `name` again and again until it does what is wished; says how long that took. The pause is as long as the
+    /// question took: a log-in costs an emulated machine seconds that it needs for what is waited for.
+    ///
+    /// # Errors
+    /// If it does not in time: with what it said last, and what it says of itself.
+    pub fn until(
+        &self,
+        name: &str,
+        wish: Wish<'_>,
+        patience: Duration,
+    ) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        loop {
+            let asked = Instant::now();
+            let answer = self.run(wish.command, patience)?;
+            if answer.status == 0 {
+                return Ok(start.elapsed());
+            }
+            if start.elapsed() > patience {
+                let said = self.run(wish.look, patience)?;
+                bail!(
+                    "`{name}`: not {} after {} s: `{}` ended with {}\n{}{}\n{}",
+                    wish.what,
+                    patience.as_secs(),
+                    wish.command,
+                    answer.status,
+                    answer.stdout,
+                    answer.stderr,
+                    said.stdout
+                );
+            }
+            std::thread::sleep(asked.elapsed().max(PAUSE));
+        }
+    }
+
     /// Runs a command; tries again while nobody answers, up to `patience`.
     ///
     /// # Errors

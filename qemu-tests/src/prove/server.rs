@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use crate::images::Image;
-use crate::machine::{Boot, Running};
+use crate::machine::{Boot, Running, Wish};
 use crate::scenario::Site;
 
 /// Under emulation everything takes ten times as long, and a daemon may take minutes to come up.
 const PATIENCE: Duration = Duration::from_secs(1200);
-/// Between two questions.
-const PAUSE: Duration = Duration::from_secs(3);
 
 /// The machine.
 pub(super) struct Server {
@@ -67,16 +65,7 @@ impl Server {
 
     /// Runs a command, which must end well. Gives what it prints.
     pub(super) fn run(&self, command: &str) -> anyhow::Result<String> {
-        let answer = self.site.shell.run(command, PATIENCE)?;
-        ensure!(
-            answer.status == 0,
-            "`{}`: `{command}` ended with {}\n{}{}",
-            self.name(),
-            answer.status,
-            answer.stdout,
-            answer.stderr
-        );
-        Ok(answer.stdout.trim().to_owned())
+        self.site.shell.must(self.name(), command, PATIENCE)
     }
 
     /// Runs a command, which must be refused. Gives what it says.
@@ -91,29 +80,17 @@ impl Server {
         Ok(answer.stderr)
     }
 
-    /// Runs a command until it ends well. A failure says what the machine itself says, which is the shortest way to the cause.
+    /// Runs a command until it ends well. A failure says what the machine itself says.
     pub(super) fn wait(&self, what: &str, command: &str) -> anyhow::Result<()> {
         let start = Instant::now();
-        loop {
-            let answer = self.site.shell.run(command, PATIENCE)?;
-            if answer.status == 0 {
-                time(self.name(), what, start);
-                return Ok(());
-            }
-            if start.elapsed() > PATIENCE {
-                let said = self.site.shell.run(self.look, PATIENCE)?;
-                bail!(
-                    "`{}`: not {what} after {} s: `{command}` ended with {}\n{}{}\n{}",
-                    self.name(),
-                    PATIENCE.as_secs(),
-                    answer.status,
-                    answer.stdout,
-                    answer.stderr,
-                    said.stdout
-                );
-            }
-            std::thread::sleep(PAUSE);
-        }
+        let wish = Wish {
+            what,
+            command,
+            look: self.look,
+        };
+        self.site.shell.until(self.name(), wish, PATIENCE)?;
+        time(self.name(), what, start);
+        Ok(())
     }
 }
 

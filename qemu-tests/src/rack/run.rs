@@ -64,8 +64,8 @@ struct Progress {
     losses: Vec<serde_json::Value>,
     /// Seconds from blank disks to healthy.
     provisioned: f64,
-    /// Seconds from there to a cluster that serves.
-    joined: f64,
+    /// Seconds from there to a cluster that serves, the first time.
+    joined: Option<f64>,
 }
 
 /// Until a message is taken and looked for again.
@@ -156,17 +156,14 @@ pub fn run(
     } else {
         rack.provision(Duration::from_secs(5400))?;
         progress.provisioned = began.elapsed().as_secs_f64();
+        progress.installed = true;
+        // What follows may fail, and be tried again without another install.
+        save(&file, &progress)?;
         rack.say(&format!("healthy after {:.0} s", progress.provisioned));
     }
-    let took = green::all(&mut rack)?;
-    rack.say(&format!(
-        "all joined after {:.0} s more",
-        took.as_secs_f64()
-    ));
-    if !progress.installed {
-        progress.joined = took.as_secs_f64();
-        progress.installed = true;
-    }
+    let took = green::all(&mut rack)?.as_secs_f64();
+    rack.say(&format!("all joined after {took:.0} s more"));
+    progress.joined.get_or_insert(took);
     green::accounts(&rack)?;
     save(&file, &progress)?;
 

@@ -1,19 +1,19 @@
 //! A machine of the rack with its BMC: does what the BMC was asked for, and takes commands over ssh.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use camino::Utf8Path;
 
 use super::shape::{Place, mac};
 use crate::machine::{
-    Answer, Bmc, Boot, Firmware, Machine, Nic, NicModel, Running, Segment, Shell,
+    Answer, Bmc, Boot, Firmware, Machine, Nic, NicModel, Running, Segment, Shell, Wish,
 };
 use crate::machines;
 
-/// Between two questions.
-const PAUSE: Duration = Duration::from_secs(3);
+/// Until a machine that is up answers.
+const ANSWER: Duration = Duration::from_secs(300);
 
 /// Bridge of a network in the rack's segment.
 #[must_use]
@@ -227,22 +227,13 @@ impl Unit {
     /// # Errors
     /// If it does not.
     pub fn run(&self, command: &str) -> anyhow::Result<String> {
-        let answer = self.ask(command, Duration::from_secs(300))?;
-        ensure!(
-            answer.status == 0,
-            "`{}`: `{command}` ended with {}\n{}{}",
-            self.name(),
-            answer.status,
-            answer.stdout,
-            answer.stderr
-        );
-        Ok(answer.stdout.trim().to_owned())
+        self.shell.must(self.name(), command, ANSWER)
     }
 
     /// Runs a command until it ends well; says how long that took.
     ///
     /// # Errors
-    /// If it does not in time: with what it said last, and what `look` says.
+    /// If it does not in time.
     pub fn wait(
         &self,
         what: &str,
@@ -250,26 +241,12 @@ impl Unit {
         look: &str,
         patience: Duration,
     ) -> anyhow::Result<Duration> {
-        let start = Instant::now();
-        loop {
-            let answer = self.ask(command, patience)?;
-            if answer.status == 0 {
-                return Ok(start.elapsed());
-            }
-            if start.elapsed() > patience {
-                let said = self.ask(look, patience)?;
-                bail!(
-                    "`{}`: not {what} after {} s: `{command}` ended with {}\n{}{}\n{}",
-                    self.name(),
-                    patience.as_secs(),
-                    answer.status,
-                    answer.stdout,
-                    answer.stderr,
-                    said.stdout
-                );
-            }
-            std::thread::sleep(PAUSE);
-        }
+        let wish = Wish {
+            what,
+            command,
+            look,
+        };
+        self.shell.until(self.name(), wish, patience)
     }
 
     /// What a failure of this machine is explained with.
