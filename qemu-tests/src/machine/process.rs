@@ -47,6 +47,20 @@ impl Process {
         self.child.id()
     }
 
+    /// Lets others go first: so many steps of nice(2) behind this program, all its threads; 0 undoes it. Nothing is done about it
+    /// if that is not allowed.
+    pub(crate) fn stand_back(&self, steps: i32) {
+        // proc_pid_stat(5): field 19, counted from the third behind the name in parentheses.
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let own = own.rsplit(')').next().unwrap_or_default();
+        let own = own.split_whitespace().nth(16);
+        let own: i32 = own.and_then(|nice| nice.parse().ok()).unwrap_or(0);
+        let (nice, group) = ((own + steps).to_string(), self.id().to_string());
+        let mut renice = Command::new("renice");
+        renice.args(["-n", &nice, "-g", &group]);
+        let _not_allowed = renice.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
     /// Whether it has ended.
     pub(crate) fn exited(&mut self) -> bool {
         if self.ended.is_none() {
@@ -83,6 +97,21 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_stands_back_is_nicer_by_so_much() {
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        let process = Process::start(&command).unwrap();
+        let nice = |id: &str| -> i32 {
+            let stat = fs_err::read_to_string(format!("/proc/{id}/stat")).unwrap();
+            let rest = stat.rsplit(')').next().unwrap();
+            rest.split_whitespace().nth(16).unwrap().parse().unwrap()
+        };
+        process.stand_back(3);
+        let id = process.id().to_string();
+        assert_eq!(nice(&id), (nice("self") + 3).min(19));
+    }
 
     #[test]
     fn a_dropped_process_takes_its_children_along() {

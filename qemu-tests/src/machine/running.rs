@@ -203,6 +203,11 @@ impl Running {
         self.process.kill();
     }
 
+    /// Lets other machines have the processor, so many steps of nice(2) behind this program.
+    pub fn stand_back(&self, steps: i32) {
+        self.process.stand_back(steps);
+    }
+
     /// Still on?
     pub fn is_on(&mut self) -> bool {
         !self.process.exited()

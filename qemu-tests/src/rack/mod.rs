@@ -11,7 +11,7 @@ mod runbook;
 pub mod shape;
 mod unit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -24,6 +24,9 @@ pub use unit::Unit;
 use crate::images::Image;
 use crate::machine::{Bmc, Process, Segment};
 use crate::prove::depot::{Depot, Dhcp};
+
+/// How far a machine that only waits stands back (nice(2)): each step is a tenth of the processor's time less.
+const STEPS: i32 = 8;
 
 /// The machines, and what delivers them.
 pub struct Rack {
@@ -198,13 +201,22 @@ impl Rack {
         let began = Instant::now();
         let mut child = Process::start_logged(&command, Some(fs::File::create(&log)?))?;
         let all = self.units.len();
+        let mut waiting = BTreeSet::new();
         loop {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            for unit in &self.units {
+                // It waits for the others now, and they need the processor.
+                if is_healthy(&said, unit.name()) && waiting.insert(unit.name().to_owned()) {
+                    unit.stand_back(STEPS);
+                }
+            }
             if let Some(well) = child.success() {
                 let said = fs::read_to_string(&log)?;
                 ensure!(
                     well && said.contains(&format!("{all} of {all} machines are healthy")),
                     "`rackwright provision` said:\n{said}"
                 );
+                self.units.iter().for_each(|unit| unit.stand_back(0));
                 return Ok(());
             }
             let turned = self.units.iter_mut().try_for_each(|unit| {
@@ -225,6 +237,14 @@ impl Rack {
             std::thread::sleep(Duration::from_millis(500));
         }
     }
+}
+
+/// Whether `rackwright provision` said so: name, phase.
+fn is_healthy(said: &str, name: &str) -> bool {
+    said.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(name) && words.next() == Some("healthy")
+    })
 }
 
 /// Without dnsmasq's words.

@@ -178,6 +178,13 @@ impl Unit {
         Ok(())
     }
 
+    /// Lets other machines have the processor, so many steps of nice(2) behind this program.
+    pub(super) fn stand_back(&self, steps: i32) {
+        if let Some(running) = &self.running {
+            running.stand_back(steps);
+        }
+    }
+
     /// Pulls the plug.
     pub fn kill(&mut self) {
         self.running = None;

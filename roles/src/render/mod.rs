@@ -192,6 +192,9 @@ pub fn files(
             &folder.templates,
             &context,
         )?);
+        let start = &folder.role.services.start;
+        let wants = mounts::wants(&facts.mounts, start, &all);
+        all.extend(wants);
     }
     let links = services::links(roles, folder, facts.mode, &all);
     all.extend(links);

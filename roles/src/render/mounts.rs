@@ -1,6 +1,9 @@
 //! Mount units for the data file systems that the install recorded.
 
-use super::{DataMount, RenderedFile};
+use super::{Content, DataMount, RenderedFile, services::UNITS};
+
+/// The journal of a file system that lost its power is replayed while it is mounted: ended half-way it begins anew next time.
+const PATIENCE: &str = "15min";
 
 pub(super) fn files(mounts: &[DataMount]) -> Vec<RenderedFile> {
     let mut files = Vec::new();
@@ -19,6 +22,7 @@ What=/dev/disk/by-uuid/{uuid}
 Where={path}
 Type={kind}
 Options=noatime
+TimeoutSec={PATIENCE}
 "
         );
         let file = format!("/etc/systemd/system/{unit}");
@@ -48,6 +52,45 @@ Options=noatime
     files
 }
 
+/// A mount that comes late brings along what the boot gave up because of it: `Dependency failed` is final, and databases whose
+/// array took two minutes never joined (2026-11-30). `start`: the role's units; `rendered`: where they and their drop-ins lie.
+pub(super) fn wants(
+    mounts: &[DataMount],
+    start: &[String],
+    rendered: &[RenderedFile],
+) -> Vec<RenderedFile> {
+    let mut links = Vec::new();
+    for unit in start {
+        let file = format!("{UNITS}/{unit}");
+        let more = format!("{file}.d/");
+        let own = rendered
+            .iter()
+            .filter(|rendered| rendered.path == file || rendered.path.starts_with(&more));
+        let needed: Vec<&str> = own
+            .filter_map(|file| match &file.content {
+                Content::File { text, .. } => Some(text.as_str()),
+                Content::Link { .. } => None,
+            })
+            .flat_map(str::lines)
+            .filter_map(|line| line.strip_prefix("RequiresMountsFor="))
+            .flat_map(str::split_whitespace)
+            .collect();
+        for mount in mounts {
+            let inside = |path: &&str| {
+                let rest = path.strip_prefix(mount.path.trim_end_matches('/'));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if needed.iter().any(inside) {
+                links.push(RenderedFile::link(
+                    format!("{UNITS}/{}.mount.wants/{unit}", escape_path(&mount.path)),
+                    &file,
+                ));
+            }
+        }
+    }
+    links
+}
+
 /// systemd-escape(1) `--path`.
 pub(super) fn escape_path(path: &str) -> String {
     let mut escaped = String::new();
@@ -62,4 +105,43 @@ pub(super) fn escape_path(path: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_brings_along_what_needs_it() {
+        let mounts = [("/var/lib/mysql", "a"), ("/srv/b.c", "b")].map(|(path, uuid)| DataMount {
+            path: path.into(),
+            uuid: uuid.into(),
+            kind: "xfs".into(),
+        });
+        let unit = |name: &str, needs: &str| {
+            let text = format!("[Unit]\n{needs}\n[Service]\n");
+            RenderedFile::text(format!("{UNITS}/{name}"), text)
+        };
+        let rendered = [
+            unit("exact.service", "RequiresMountsFor=/var/lib/mysql"),
+            unit("below.service", "RequiresMountsFor=/state /srv/b.c/deep"),
+            unit("drop.service.d/more.conf", "RequiresMountsFor=/srv/b.c/"),
+            unit("beside.service", "RequiresMountsFor=/var/lib/mysqlx"),
+            unit("none.service", "After=network.target"),
+            // Not one that is started at boot.
+            unit("other.service", "RequiresMountsFor=/var/lib/mysql"),
+        ];
+        let start = ["exact", "below", "drop", "beside", "none"];
+        let start = start.map(|name| format!("{name}.service"));
+        let links = wants(&mounts, &start, &rendered);
+        let paths: Vec<&str> = links.iter().map(|link| link.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "/etc/systemd/system/var-lib-mysql.mount.wants/exact.service",
+                "/etc/systemd/system/srv-b.c.mount.wants/below.service",
+                "/etc/systemd/system/srv-b.c.mount.wants/drop.service",
+            ]
+        );
+    }
 }

@@ -6,7 +6,8 @@ use crate::{RoleFolder, RoleSet};
 
 use super::{BootMode, RenderedFile};
 
-const UNITS: &str = "/etc/systemd/system";
+/// Folder of units and links.
+pub(super) const UNITS: &str = "/etc/systemd/system";
 
 /// Links for systemd. `rendered` tells which units are ours and lie in `/etc`.
 pub(super) fn links(
