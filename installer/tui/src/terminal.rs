@@ -34,7 +34,7 @@ const USUAL: (u16, u16) = (80, 24);
 /// How long a key is waited for before others' messages are looked at: short enough to feel immediate.
 const POLL: Duration = Duration::from_millis(40);
 /// The same where nothing moved for a while: a key still counts at once, and three consoles that look 25 times a second were a
-/// sixth of what an idle machine did, emulated (2026-11-30).
+/// sixth of a processor on an idle machine, emulated (2026-11-30).
 const STILL: Duration = Duration::from_millis(500);
 /// Nothing moves that has not moved for so long, in milliseconds.
 const WHILE: u64 = 5_000;

@@ -76,8 +76,8 @@ pub struct Answer {
     pub stderr: String,
 }
 
-/// Between two questions, at least.
-const PAUSE: Duration = Duration::from_secs(3);
+/// Between two questions, at least and at most: a question may have waited for a whole boot.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
 
 /// What a machine is waited for with.
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +138,7 @@ impl Shell {
                     said.stdout
                 );
             }
-            std::thread::sleep(asked.elapsed().max(PAUSE));
+            std::thread::sleep(asked.elapsed().clamp(PAUSE.0, PAUSE.1));
         }
     }
 

@@ -25,7 +25,7 @@ use crate::images::Image;
 use crate::machine::{Bmc, Process, Segment};
 use crate::prove::depot::{Depot, Dhcp};
 
-/// How far a machine that only waits stands back (nice(2)): each step is a tenth of the processor's time less.
+/// How far a machine that only waits stands back (nice(2)): each step weighs a fifth less, so eight are a sixth.
 const STEPS: i32 = 8;
 
 /// The machines, and what delivers them.
