@@ -22,7 +22,8 @@ use crate::provision::{Follow, FollowError, Phase, Seen};
 pub struct Provision {
     /// Site file
     site: Utf8PathBuf,
-    /// Only this machine; may be repeated [default: all with a BMC]
+    /// Only this machine; may be repeated: in that order, those first that
+    /// others wait for [default: all with a BMC, as the site file has them]
     #[arg(long, value_name = "NODE")]
     node: Vec<String>,
     /// Machines at a time
@@ -230,6 +231,7 @@ fn machines(arguments: &Provision, site: &Site) -> Result<Vec<Machine>> {
     if machines.is_empty() {
         bail!("no machine of `{}` has a `bmc`", arguments.site);
     }
+    machines.sort_by_key(|machine| arguments.node.iter().position(|name| *name == machine.node));
     Ok(machines)
 }
 

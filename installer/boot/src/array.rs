@@ -25,6 +25,9 @@ const FIRST: Duration = Duration::from_secs(60);
 /// After the first member, the others get this long.
 const OTHERS: Duration = Duration::from_secs(15);
 
+/// KiB/s between members while the machine boots: md's own lower limit (Documentation/admin-guide/md.rst, `sync_speed_max`).
+const SLOWLY: &str = "1000";
+
 /// An assembled array.
 pub struct Array {
     /// md device.
@@ -53,9 +56,17 @@ pub fn assemble(modules: &mut Modules, uuid: &str) -> Result<Array> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
+    let folder = Path::new("/sys/block/md127/md");
+    // After a power cut md copies a whole member; at full speed the boot would share its disks with that, for minutes. The
+    // boot check gives the system's own limit back.
+    if let Err(error) = fs::write(folder.join("sync_speed_max"), SLOWLY) {
+        console::debug(&format!(
+            "the array is brought into step at full speed: {error}"
+        ));
+    }
     Ok(Array {
         device: DEVICE.to_owned(),
-        warning: degraded(Path::new("/sys/block/md127/md")),
+        warning: degraded(folder),
     })
 }
 

@@ -197,12 +197,13 @@ fn ask(frames: &[Vec<u8>], length: Duration) -> Vec<Answer> {
     got.iter().filter_map(|frame| read(frame)).collect()
 }
 
-/// The one answer to one question; asked again while dnsmasq starts.
+/// The one answer to one question; asked again while dnsmasq starts. On a busy host a late answer to the machine before comes first.
 fn one(frame: Vec<u8>) -> Answer {
     let began = Instant::now();
+    let number = frame[11];
     loop {
         let answers = ask(std::slice::from_ref(&frame), Duration::from_millis(1500));
-        if let Some(answer) = answers.into_iter().next() {
+        if let Some(answer) = answers.into_iter().find(|it| it.number == number) {
             return answer;
         }
         assert!(began.elapsed() < Duration::from_secs(20), "no answer");

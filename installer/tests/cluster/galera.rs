@@ -117,21 +117,23 @@ fn a_cluster_lives() {
             .contains(&secret)
     );
 
-    // The writer dies; its return moves nobody.
+    // The writer dies; its return moves nobody. Whichever the balancer saw first: on a busy host that is not always the first.
     assert!(write(&balancer, &nodes[2], "one"));
     let first = writer(&balancer, &nodes[2]);
-    assert_eq!(first, nodes[0].name);
+    let at = nodes.iter().position(|node| node.name == first);
+    let at = at.unwrap_or_else(|| panic!("`{first}` is no member"));
+    let client = &nodes[(at + 1) % nodes.len()];
     let start = Instant::now();
-    nodes[0].kill();
-    nodes[0].wait_for("another writer", 40, || write(&balancer, &nodes[2], "two"));
+    nodes[at].kill();
+    nodes[at].wait_for("another writer", 40, || write(&balancer, client, "two"));
     time("writer killed, writes go on", start);
-    let second = writer(&balancer, &nodes[2]);
+    let second = writer(&balancer, client);
     assert_ne!(second, first);
     let start = Instant::now();
-    nodes[0].rejoin();
-    nodes[0].wait_said(ALL, 90);
+    nodes[at].rejoin();
+    nodes[at].wait_said(ALL, 90);
     time("killed member back", start);
-    assert_eq!(writer(&balancer, &nodes[2]), second, "it failed back");
+    assert_eq!(writer(&balancer, client), second, "it failed back");
 
     // Power of the whole rack.
     for node in &nodes {

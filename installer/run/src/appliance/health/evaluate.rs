@@ -6,7 +6,8 @@ use roles::role::HealthCheck;
 
 use super::{Array, CheckResult, Mount, Multipath, Observed, Pool, Verdict};
 
-/// One result for each check, one for the paths of all disks or for each disk that lacks one, and a warning for each failed unit that no check names.
+/// One result for each check, one for the paths of all disks or for each disk that lacks one, a failure for each of the role's
+/// units that was never started, and a warning for each failed unit that no check names.
 pub fn evaluate(checks: &[HealthCheck], seen: &Observed) -> Vec<CheckResult> {
     let mut results: Vec<CheckResult> = Vec::new();
     for check in checks {
@@ -21,13 +22,25 @@ pub fn evaluate(checks: &[HealthCheck], seen: &Observed) -> Vec<CheckResult> {
         }
     }
     results.extend(paths(&seen.multipath));
-    for unit in &seen.failed {
+    // A join that waits for a mount which never came is not `failed`: a machine without it once called itself healthy.
+    let untried = seen.units.iter().filter(|unit| unit.untried).map(|unit| {
+        let detail = format!(
+            "never started; see `systemctl list-dependencies {}`",
+            unit.unit
+        );
+        (&unit.unit, Verdict::Fail, detail)
+    });
+    let failed = seen.failed.iter().map(|unit| {
+        let detail = format!("failed; see `journalctl -u {unit}`");
+        (unit, Verdict::Warn, detail)
+    });
+    for (unit, result, detail) in untried.chain(failed) {
         let name = format!("service {unit}");
         if !results.iter().any(|result| result.name == name) {
             results.push(CheckResult {
                 name,
-                result: Verdict::Warn,
-                detail: format!("failed; see `journalctl -u {unit}`"),
+                result,
+                detail,
             });
         }
     }
@@ -227,6 +240,7 @@ mod tests {
             active: active.into(),
             sub: "sub".into(),
             result: "exit-code".into(),
+            untried: active == "inactive",
         }
     }
 
@@ -264,6 +278,7 @@ mod tests {
                 unit("a.service", "active"),
                 unit("b.service", "failed"),
                 unit("c.service", "activating"),
+                unit("join.service", "inactive"),
             ],
             failed: vec!["b.service".into(), "other.service".into()],
             mounts: vec![
@@ -353,6 +368,7 @@ mod tests {
         fail | listen udp 22 | nothing listens
         pass | module ip_vs | loaded
         fail | module zfs | not loaded
+        fail | service join.service | never started; see `systemctl list-dependencies join.service`
         warn | service other.service | failed; see `journalctl -u other.service`
         ");
     }

@@ -14,6 +14,10 @@ pub struct Unit {
     pub sub: String,
     /// `success`, `exit-code`, ...
     pub result: String,
+    /// systemd has not come to it in this boot: what it needs is still coming, or has failed. Such a unit is `inactive` and its
+    /// result `success`, like one that has done its work.
+    #[serde(default)]
+    pub untried: bool,
 }
 
 /// State of these units, in their order.
@@ -22,7 +26,10 @@ pub fn units(system: &dyn System, names: &[String]) -> Vec<Unit> {
         return Vec::new();
     }
     let command = Command::new("systemctl")
-        .args(["show", "--property=ActiveState,SubState,Result"])
+        .args([
+            "show",
+            "--property=ActiveState,SubState,Result,ConditionTimestampMonotonic",
+        ])
         .args(names.iter().cloned());
     let text = system.run(&command).map(|output| output.stdout);
     parse(names, &text.unwrap_or_default())
@@ -63,6 +70,9 @@ fn parse(names: &[String], text: &str) -> Vec<Unit> {
                 active: value("ActiveState"),
                 sub: value("SubState"),
                 result: value("Result"),
+                // Conditions are looked at, also if there are none, when a unit's turn has come (systemd 257, `unit_start`).
+                untried: value("ActiveState") == "inactive"
+                    && value("ConditionTimestampMonotonic") == "0",
             }
         })
         .collect()
@@ -78,23 +88,35 @@ mod tests {
         let system = Simulated::new();
         system.answer(
             "systemctl show",
-            Ok("ActiveState=active\nSubState=running\nResult=success\n\nResult=exit-code\nActiveState=failed\nSubState=failed\n"),
+            Ok(
+                "ActiveState=active\nSubState=running\nResult=success\nConditionTimestampMonotonic=7\n\n\
+                Result=exit-code\nActiveState=failed\nSubState=failed\n\n\
+                Result=success\nActiveState=inactive\nSubState=dead\nConditionTimestampMonotonic=0\n\n\
+                Result=success\nActiveState=inactive\nSubState=dead\nConditionTimestampMonotonic=9\n",
+            ),
         );
         system.answer(
             "systemctl list-units",
             Ok("b.service loaded failed failed B\n"),
         );
-        let names = ["a.service", "b.service", "c.service"].map(str::to_owned);
+        let names = ["a", "b", "c", "d", "e"].map(|name| format!("{name}.service"));
         let seen: Vec<String> = units(&system, &names)
             .into_iter()
-            .map(|unit| format!("{} {} {} {}", unit.unit, unit.active, unit.sub, unit.result))
+            .map(|unit| {
+                format!(
+                    "{} {} {} {} {}",
+                    unit.unit, unit.active, unit.sub, unit.result, unit.untried
+                )
+            })
             .collect();
         assert_eq!(
             seen,
             [
-                "a.service active running success",
-                "b.service failed failed exit-code",
-                "c.service unknown unknown unknown"
+                "a.service active running success false",
+                "b.service failed failed exit-code false",
+                "c.service inactive dead success true",
+                "d.service inactive dead success false",
+                "e.service unknown unknown unknown false",
             ]
         );
         assert_eq!(failed(&system), ["b.service"]);
