@@ -25,8 +25,8 @@ const FIRST: Duration = Duration::from_secs(60);
 /// After the first member, the others get this long.
 const OTHERS: Duration = Duration::from_secs(15);
 
-/// KiB/s between members while the machine boots: md's own lower limit (Documentation/admin-guide/md.rst, `sync_speed_max`).
-const SLOWLY: &str = "1000";
+/// KiB/s between members while the machine boots (Documentation/admin-guide/md.rst, `sync_speed_max`): next to nothing.
+const SLOWLY: &str = "10";
 
 /// An assembled array.
 pub struct Array {
@@ -59,10 +59,10 @@ pub fn assemble(modules: &mut Modules, uuid: &str) -> Result<Array> {
     let folder = Path::new("/sys/block/md127/md");
     // After a power cut md copies a whole member; at full speed the boot would share its disks with that, for minutes. The
     // boot check gives the system's own limit back.
-    if let Err(error) = fs::write(folder.join("sync_speed_max"), SLOWLY) {
-        console::debug(&format!(
-            "the array is brought into step at full speed: {error}"
-        ));
+    for limit in ["sync_speed_min", "sync_speed_max"] {
+        if let Err(error) = fs::write(folder.join(limit), SLOWLY) {
+            console::debug(&format!("`{limit}` of the array stays as it is: {error}"));
+        }
     }
     Ok(Array {
         device: DEVICE.to_owned(),

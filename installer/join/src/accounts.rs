@@ -117,7 +117,7 @@ pub fn step(context: &Context<'_>) -> Outcome {
     ];
     let accounts = statements(&patterns(context.node), &passwords);
     let text = if seen.status.read_only {
-        match sql::run(system, THERE, 5) {
+        match sql::run(system, THERE, sql::LOOK) {
             Ok(rows) if !rows.is_empty() => {}
             Ok(_) => return Outcome::Wait("the primary's databases to come".into()),
             Err(error) => return Outcome::Failed(error),

@@ -17,6 +17,8 @@ use crate::{
 
 /// Between two questions, at least.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Most of a long look at others is waiting for the one that is off, which costs nobody a processor.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// After something failed: a server that cannot start is not started every two seconds.
 const AFTER_FAILURE: Duration = Duration::from_secs(15);
 /// What somebody waits for is said again after this long.
@@ -104,7 +106,7 @@ impl<'a> Asked<'a> {
         let asked = self.context.system.now();
         let outcome = act(self.context, &self.step.does);
         let now = self.context.system.now();
-        let rest = system::rest(PAUSE, now.saturating_sub(asked));
+        let rest = system::rest(PAUSE, now.saturating_sub(asked)).min(LONGEST_PAUSE);
         let (words, pause) = match outcome {
             Outcome::Done(detail) => {
                 let since = *self.holds.get_or_insert(now);

@@ -11,6 +11,10 @@ use system::{
 
 use crate::{context::Context, sql::words, step::Outcome};
 
+/// A parser waits for nobody, but a machine may be slow: an emulated one beside three others needed more than a minute
+/// (2026-11-30, `mariadbd --help`).
+const PARSERS: Duration = Duration::from_secs(300);
+
 /// These secrets were delivered.
 pub(crate) fn secrets(system: &dyn System, names: &[String]) -> Outcome {
     let missing: Vec<String> = names
@@ -110,7 +114,7 @@ pub(crate) fn check(system: &dyn System, command: &[String]) -> Outcome {
     };
     let command = Command::new(program)
         .args(arguments.iter().cloned())
-        .timeout(Duration::from_secs(60));
+        .timeout(PARSERS);
     Outcome::tried(system.run(&command).map_err(|error| words(&error)), |_| {
         Outcome::Done("its own parser takes the file".into())
     })

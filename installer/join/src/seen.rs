@@ -54,7 +54,7 @@ fn attempt(context: &Context<'_>) -> Result<Outcome, String> {
 
 /// A replica writes nothing: it has what the writer wrote.
 fn replica(context: &Context<'_>, peers: &[settings::Peer]) -> Result<Outcome, String> {
-    let rows = sql::run(context.system, CANARIES, 5)?;
+    let rows = sql::run(context.system, CANARIES, sql::LOOK)?;
     let here = |name: &str, token: &str| sql::value(&rows, name) == Some(token);
     let same = peers.iter().find(|peer| {
         context.outside.ask(&peer.address).is_some_and(|told| {

@@ -7,6 +7,11 @@ use system::{Command, CommandError, System};
 /// The server's socket (Debian's).
 pub const SOCKET: &str = "/run/mysqld/mysqld.sock";
 
+/// Seconds that a look may take. A server that hangs is noticed sooner, by the age of the last look (`endpoint/answer.rs`); a server
+/// that is slow must not look like one that is off: with 2 s to log in and 3 s in all, a member with a quarter of an emulated
+/// processor ran for seven minutes and its join said that it waits for it to start (2026-11-30).
+pub const LOOK: u64 = 15;
+
 /// Runs statements; gives the rows of all of them, each as its columns. Statements go by standard input, so what stands in
 /// them is in no process list.
 ///
@@ -25,7 +30,7 @@ pub fn run(
 /// # Errors
 /// As [`run`].
 pub fn columns(system: &dyn System, statement: &str) -> Result<Vec<Vec<String>>, String> {
-    let text = client(system, &["--vertical"], statement, 3)?;
+    let text = client(system, &["--vertical"], statement, LOOK)?;
     Ok(text
         .lines()
         .filter_map(|line| line.trim_start().split_once(": "))
@@ -47,7 +52,7 @@ fn client(
             &socket,
             "--user=root",
             "--batch",
-            "--connect-timeout=2",
+            "--connect-timeout=10",
         ])
         .args(options.iter().copied())
         .input(statements)
@@ -56,7 +61,8 @@ fn client(
     Ok(output.stdout)
 }
 
-/// The last line of what a command said, without its command line.
+/// The last line of what a command said, without its command line. What was stopped did not get to its reason: there the last line
+/// is a note or a warning, and says so.
 #[must_use]
 pub fn words(error: &CommandError) -> String {
     match error {
@@ -64,7 +70,13 @@ pub fn words(error: &CommandError) -> String {
             .lines()
             .rev()
             .find(|line| !line.trim().is_empty())
-            .map_or_else(|| status.clone(), str::to_owned),
+            .map_or_else(
+                || status.clone(),
+                |line| match status.starts_with("exit code") {
+                    true => line.to_owned(),
+                    false => format!("{status}, after `{}`", line.trim()),
+                },
+            ),
         CommandError::Start { .. } => error.to_string(),
     }
 }
@@ -131,11 +143,26 @@ mod tests {
 
     #[test]
     fn errors_are_the_clients_last_line() {
-        let failed = CommandError::Failed {
+        let failed = |status: &str, stderr: &str| CommandError::Failed {
             line: "mariadb".into(),
-            status: "exit code 1".into(),
-            stderr: "WARNING: x\nERROR 2002 (HY000): no socket\n".into(),
+            status: status.into(),
+            stderr: stderr.into(),
         };
-        assert_eq!(words(&failed), "ERROR 2002 (HY000): no socket");
+        for (status, stderr, said) in [
+            (
+                "exit code 1",
+                "WARNING: x\nERROR 2002 (HY000): no socket\n",
+                "ERROR 2002 (HY000): no socket",
+            ),
+            ("exit code 1", "\n", "exit code 1"),
+            // Seen on a slow machine: the note alone sent us looking for a wrong setting.
+            (
+                "timeout after 60 s",
+                "[Note] changed to 0\n",
+                "timeout after 60 s, after `[Note] changed to 0`",
+            ),
+        ] {
+            assert_eq!(words(&failed(status, stderr)), said);
+        }
     }
 }

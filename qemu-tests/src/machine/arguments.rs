@@ -66,11 +66,13 @@ const SAS_PORTS: usize = 8;
 /// SAS address of the first controller (LSI's company id).
 const HBA_ADDRESS: u64 = 0x5006_05b0_0000_1000;
 
-/// A credential that systemd passes on to systemd-sysctl (systemd.system-credentials(7), SMBIOS type 11): a new array is not
-/// brought into step as fast as the disks can. On a server that costs nothing; an emulated database spent two thirds of its
-/// processor on it, and its mounts timed out beside it (2026-11-30). KiB/s.
-const SLOW_RESYNC: &str =
-    "type=11,value=io.systemd.credential:sysctl.extra=dev.raid.speed_limit_max=1000";
+/// What an emulated machine sets for itself and a server does not, by a credential that systemd passes on to systemd-sysctl
+/// (systemd.system-credentials(7), SMBIOS type 11):
+/// - A new array is not brought into step as fast as the disks can, but at so many KiB/s: an emulated database spent two thirds
+///   of its processor on it, and 45 % at the kernel's own lower limit of 1000 (2026-11-30).
+/// - Programs lie at the same addresses at each start: QEMU translates them once (docs/performance.md: 27 % of a boot).
+const SETTINGS: &str =
+    "dev.raid.speed_limit_min=10\ndev.raid.speed_limit_max=10\nkernel.randomize_va_space=0\n";
 
 /// First place in the boot order; 0 is QEMU's own loader of a kernel that is handed over.
 const FIRST: usize = 1;
@@ -95,7 +97,11 @@ pub fn arguments(machine: &Specification, files: &Files, boot: &Boot, number: u3
     line.pair("-rtc", &format!("base={clock}"));
     line.0
         .extend(machine.board.arguments(&machine.board_serial));
-    line.pair("-smbios", SLOW_RESYNC);
+    let settings = data_encoding::BASE64.encode(SETTINGS.as_bytes());
+    line.pair(
+        "-smbios",
+        &format!("type=11,value=io.systemd.credential.binary:sysctl.extra={settings}"),
+    );
 
     if boot.firmware.unwrap_or(machine.firmware) == Firmware::Uefi {
         line.pair(

@@ -160,6 +160,16 @@ impl Running {
         &self.seen
     }
 
+    /// Everything the guest said so far, also what nobody waited for.
+    ///
+    /// # Errors
+    /// If what it said cannot be read.
+    pub fn heard(&mut self) -> Result<&[Record], MachineError> {
+        self.waiting.extend(self.events.poll()?);
+        self.seen.extend(self.waiting.drain(..));
+        Ok(&self.seen)
+    }
+
     /// Control socket.
     ///
     /// # Errors

@@ -152,7 +152,8 @@ pub fn run(
     let mut rack = Rack::new(shape, images, folder.to_owned())?;
     let began = Instant::now();
     if progress.installed {
-        rack.units.iter_mut().try_for_each(super::Unit::start)?;
+        let all: Vec<String> = rack.units.iter().map(|it| it.name().to_owned()).collect();
+        rack.start_in_turn(&all)?;
     } else {
         rack.provision(Duration::from_secs(5400))?;
         progress.provisioned = began.elapsed().as_secs_f64();

@@ -11,6 +11,7 @@ use crate::machine::{
     Answer, Bmc, Boot, Firmware, Machine, Nic, NicModel, Running, Segment, Shell, Wish,
 };
 use crate::machines;
+use run::event::Event;
 
 /// Until a machine that is up answers.
 const ANSWER: Duration = Duration::from_secs(300);
@@ -167,6 +168,17 @@ impl Unit {
         };
         self.running = Some(self.machine.boot(&boot)?);
         Ok(())
+    }
+
+    /// Its boot is over: the boot check has said whether it is healthy.
+    ///
+    /// # Errors
+    /// If it is off, or what it said cannot be read.
+    pub(super) fn has_booted(&mut self) -> anyhow::Result<bool> {
+        let heard = self.running()?.heard()?;
+        Ok(heard
+            .iter()
+            .any(|record| matches!(record.event, Event::Health { .. })))
     }
 
     /// Switches it on; it asks the network first. Memory as for an install.

@@ -51,7 +51,7 @@ fn plain(status: u16, body: &str) -> Answer {
     }
 }
 
-/// Answers `GET PATH HTTP/1.x`. `age`: of the sample.
+/// Answers `GET PATH HTTP/1.x`. `age`: of the sample, less what it took to take it.
 #[must_use]
 pub fn answer(request: &str, sample: Option<&Sample>, age: Duration) -> Answer {
     let mut words = request.split(' ');

@@ -170,7 +170,7 @@ fn recorded(context: &Context<'_>) -> Told {
 
 /// Empty before the table is there.
 fn canaries(context: &Context<'_>) -> BTreeMap<String, String> {
-    sql::run(context.system, CANARIES, 3)
+    sql::run(context.system, CANARIES, sql::LOOK)
         .unwrap_or_default()
         .into_iter()
         .filter_map(|row| {

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{context::Context, outside::PORT, settings};
 
-/// Between two looks.
+/// Between two looks: at least, and at most on a machine where a look takes seconds (it starts the client of the database).
 const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Between two looks at the peers.
 const PEERS: Duration = Duration::from_secs(2);
 /// Connections at a time; more are closed at once.
@@ -26,8 +27,24 @@ const MOST: usize = 64;
 /// Bytes of a request that are read.
 const REQUEST: u64 = 2048;
 
+/// The last look.
+struct Look {
+    ended: Instant,
+    took: Duration,
+    sample: Sample,
+}
+
+impl Look {
+    /// How long nothing has been known, beyond what a look takes here: on a slow machine each one would be too old before the next
+    /// one is there (an emulated member with 20 % of a processor never told its peers anything, 2026-11-30). A server that
+    /// hangs ends a look by its time limit, so this cannot grow without end.
+    fn age(&self) -> Duration {
+        self.ended.elapsed().saturating_sub(self.took)
+    }
+}
+
 struct Shared {
-    last: Mutex<Option<(Instant, Sample)>>,
+    last: Mutex<Option<Look>>,
     /// No other member is synced.
     alone: Mutex<bool>,
     open: AtomicUsize,
@@ -55,9 +72,15 @@ pub fn serve(context: &Context<'_>) -> std::io::Result<()> {
         scope.spawn(|| {
             loop {
                 let alone = *lock(&shared.alone);
+                let began = Instant::now();
                 let sample = take(context, alone);
-                *lock(&shared.last) = Some((Instant::now(), sample));
-                thread::sleep(PAUSE);
+                let took = began.elapsed();
+                *lock(&shared.last) = Some(Look {
+                    ended: Instant::now(),
+                    took,
+                    sample,
+                });
+                thread::sleep(system::rest(PAUSE, took).min(LONGEST_PAUSE));
             }
         });
         if !peers.is_empty() {
@@ -102,10 +125,8 @@ fn one(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     }
     let text = {
         let last = lock(&shared.last);
-        let (age, sample) = match last.as_ref() {
-            Some((at, sample)) => (at.elapsed(), Some(sample)),
-            None => (Duration::ZERO, None),
-        };
+        let age = last.as_ref().map(Look::age).unwrap_or_default();
+        let sample = last.as_ref().map(|look| &look.sample);
         answer(request.trim_end(), sample, age).text()
     };
     let mut stream = stream;

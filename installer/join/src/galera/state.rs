@@ -81,7 +81,7 @@ fn members(text: &str) -> Vec<String> {
 /// # Errors
 /// It does not answer.
 pub fn ask(system: &dyn System) -> Result<Seen, String> {
-    sql::run(system, STATUS, 3).map(|rows| seen(&rows))
+    sql::run(system, STATUS, sql::LOOK).map(|rows| seen(&rows))
 }
 
 /// A UUID that means a cluster: not empty, not all zeros, which is Galera's "none".

@@ -27,9 +27,7 @@ fn cycle(rack: &mut Rack, names: &[String]) -> anyhow::Result<()> {
 }
 
 fn back(rack: &mut Rack, names: &[String]) -> anyhow::Result<()> {
-    for name in names {
-        rack.unit(name)?.start()?;
-    }
+    rack.start_in_turn(names)?;
     for name in names {
         green::wait(rack.unit(name)?)?;
     }
