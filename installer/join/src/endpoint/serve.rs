@@ -36,8 +36,8 @@ struct Look {
 
 impl Look {
     /// How long nothing has been known, beyond what a look takes here: on a slow machine each one would be too old before the next
-    /// one is there (an emulated member with 20 % of a processor never told its peers anything, 2026-11-30). A server that
-    /// hangs ends a look by its time limit, so this cannot grow without end.
+    /// one is there (an emulated member with 20 % of a processor never told its peers anything, 2026-11-30). A look
+    /// has a time limit (`sql::LOOK`), so what is taken off has an end.
     fn age(&self) -> Duration {
         self.ended.elapsed().saturating_sub(self.took)
     }
