@@ -172,8 +172,10 @@ pub(super) fn mirror_is_whole(site: &Site, running: &mut Running) -> anyhow::Res
     run_in(
         site,
         running,
-        "for second in $(seq 280); do grep -q '\\[UU\\]' /proc/mdstat && break; sleep 1; done; \
-         cat /proc/mdstat; grep -q '\\[UU\\]' /proc/mdstat; sync",
+        // An emulated machine copies members next to never (`SETTINGS` of the machine's arguments); here it is waited for.
+        "for limit in max min; do for array in /sys/block/md*/md; do echo 2000000 > $array/sync_speed_$limit; done; done; \
+         for second in $(seq 280); do grep -q '\\[UU\\]' /proc/mdstat && break; sleep 1; done; \
+         sync; cat /proc/mdstat; grep -q '\\[UU\\]' /proc/mdstat",
     )
     .map(drop)
 }
