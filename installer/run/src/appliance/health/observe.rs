@@ -58,9 +58,10 @@ pub fn observe(system: &dyn System, checks: &[HealthCheck], services: &[String])
             _ => {}
         }
     }
+    let (units, failed) = units::units(system, &names);
     Observed {
-        units: units::units(system, &names),
-        failed: units::failed(system),
+        units,
+        failed,
         mounts: parse_mounts(&text(system, "/proc/mounts")),
         arrays: arrays::arrays(system),
         pools: if wants_pool {

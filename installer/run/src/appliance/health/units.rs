@@ -1,4 +1,6 @@
-//! State of systemd units, from `systemctl show`.
+//! State of systemd units, from `systemctl list-units` and `systemctl show`.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use system::{Command, System};
@@ -20,43 +22,74 @@ pub struct Unit {
     pub untried: bool,
 }
 
-/// State of these units, in their order.
-pub fn units(system: &dyn System, names: &[String]) -> Vec<Unit> {
+/// State of these units, in their order, and the names of all units in state `failed`.
+///
+/// One list of everything says all there is to say of a unit that is active. `show` makes systemd collect a hundred properties of
+/// each unit, its control group's counters among them; it is for the others, because only it tells their result.
+pub fn units(system: &dyn System, names: &[String]) -> (Vec<Unit>, Vec<String>) {
+    let command = Command::new("systemctl").args([
+        "list-units",
+        "--all",
+        "--plain",
+        "--no-legend",
+        "--no-pager",
+    ]);
+    let text = system.run(&command).map(|output| output.stdout);
+    let text = text.unwrap_or_default();
+    let listed: BTreeMap<&str, (&str, &str)> = text.lines().filter_map(line).collect();
+    let (good, asked): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| {
+        listed
+            .get(name.as_str())
+            .is_some_and(|unit| unit.0 == "active")
+    });
+    let mut units = show(system, &asked);
+    for name in good {
+        let unit = Unit {
+            unit: name.clone(),
+            active: "active".to_owned(),
+            sub: listed[name.as_str()].1.to_owned(),
+            result: "success".to_owned(),
+            untried: false,
+        };
+        units.insert(name, unit);
+    }
+    let failed = listed.iter().filter(|(_, unit)| unit.0 == "failed");
+    (
+        names
+            .iter()
+            .filter_map(|name| units.get(name).cloned())
+            .collect(),
+        failed.map(|(name, _)| (*name).to_owned()).collect(),
+    )
+}
+
+/// `UNIT LOAD ACTIVE SUB DESCRIPTION`.
+fn line(line: &str) -> Option<(&str, (&str, &str))> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    Some((name, (words.nth(1)?, words.next()?)))
+}
+
+fn show<'a>(system: &dyn System, names: &[&'a String]) -> BTreeMap<&'a String, Unit> {
     if names.is_empty() {
-        return Vec::new();
+        return BTreeMap::new();
     }
     let command = Command::new("systemctl")
         .args([
             "show",
             "--property=ActiveState,SubState,Result,ConditionTimestampMonotonic",
         ])
-        .args(names.iter().cloned());
+        .args(names.iter().map(|name| (*name).clone()));
     let text = system.run(&command).map(|output| output.stdout);
     parse(names, &text.unwrap_or_default())
 }
 
-/// Units in state `failed`.
-pub fn failed(system: &dyn System) -> Vec<String> {
-    let command = Command::new("systemctl").args([
-        "list-units",
-        "--state=failed",
-        "--plain",
-        "--no-legend",
-        "--no-pager",
-    ]);
-    let text = system.run(&command).map(|output| output.stdout);
-    text.unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
-        .collect()
-}
-
 /// Blocks of `Key=value` lines, parted by empty lines, in the order of the arguments.
-fn parse(names: &[String], text: &str) -> Vec<Unit> {
+fn parse<'a>(names: &[&'a String], text: &str) -> BTreeMap<&'a String, Unit> {
     let mut blocks = text.split("\n\n");
     names
         .iter()
-        .map(|name| {
+        .map(|&name| {
             let block = blocks.next().unwrap_or_default();
             let value = |key: &str| {
                 block
@@ -65,7 +98,7 @@ fn parse(names: &[String], text: &str) -> Vec<Unit> {
                     .unwrap_or("unknown")
                     .to_owned()
             };
-            Unit {
+            let unit = Unit {
                 unit: name.clone(),
                 active: value("ActiveState"),
                 sub: value("SubState"),
@@ -73,7 +106,8 @@ fn parse(names: &[String], text: &str) -> Vec<Unit> {
                 // Conditions are looked at, also if there are none, when a unit's turn has come (systemd 257, `unit_start`).
                 untried: value("ActiveState") == "inactive"
                     && value("ConditionTimestampMonotonic") == "0",
-            }
+            };
+            (name, unit)
         })
         .collect()
 }
@@ -97,10 +131,14 @@ mod tests {
         );
         system.answer(
             "systemctl list-units",
-            Ok("b.service loaded failed failed B\n"),
+            Ok(
+                "b.service loaded failed failed B\nc.service loaded inactive dead C\n\
+                f.service loaded active running F f\n",
+            ),
         );
-        let names = ["a", "b", "c", "d", "e"].map(|name| format!("{name}.service"));
-        let seen: Vec<String> = units(&system, &names)
+        let names = ["a", "b", "c", "f", "d", "e"].map(|name| format!("{name}.service"));
+        let (seen, failed) = units(&system, &names);
+        let seen: Vec<String> = seen
             .into_iter()
             .map(|unit| {
                 format!(
@@ -115,11 +153,12 @@ mod tests {
                 "a.service active running success false",
                 "b.service failed failed exit-code false",
                 "c.service inactive dead success true",
+                "f.service active running success false",
                 "d.service inactive dead success false",
                 "e.service unknown unknown unknown false",
             ]
         );
-        assert_eq!(failed(&system), ["b.service"]);
-        assert!(units(&system, &[]).is_empty());
+        assert_eq!(failed, ["b.service"]);
+        assert!(units(&system, &[]).0.is_empty());
     }
 }
