@@ -8,8 +8,9 @@ use system::System;
 use crate::arguments::Serve;
 use crate::{output, this::This};
 
-/// Between two rounds, at least.
+/// Between two rounds: at least, and at most where a round takes seconds.
 const PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Runs rounds; says on the console what changes.
 ///
@@ -41,7 +42,7 @@ pub fn run(system: &dyn System, options: &Serve, json: bool) -> anyhow::Result<u
         }
         last = Some(report);
         let took = system.now().saturating_sub(began);
-        system.sleep(system::rest(PAUSE, took));
+        system.sleep(system::rest(PAUSE, LONGEST_PAUSE, took));
     }
 }
 

@@ -42,6 +42,8 @@ const UNIT: &str = "rackwright-confirmed";
 const FOLLOW: Duration = Duration::from_millis(200);
 /// How often a running appliance is looked at, all its life: each look starts a dozen programs.
 const REFRESH: Duration = Duration::from_secs(30);
+/// The longest pause, where a look takes seconds.
+const BLIND: Duration = Duration::from_secs(60);
 /// What another console saw so long ago is as good as a look of one's own.
 const RECENT: Duration = Duration::from_secs(20);
 /// Who presses a key wants to know now.
@@ -91,7 +93,7 @@ impl tui::executor::Executor for Executor {
                 thread::spawn(move || {
                     let mut took = Duration::ZERO;
                     loop {
-                        thread::sleep(system::rest(REFRESH, took));
+                        thread::sleep(system::rest(REFRESH, BLIND, took));
                         let began = Instant::now();
                         sender(status(RECENT));
                         took = began.elapsed();

@@ -106,7 +106,7 @@ impl<'a> Asked<'a> {
         let asked = self.context.system.now();
         let outcome = act(self.context, &self.step.does);
         let now = self.context.system.now();
-        let rest = system::rest(PAUSE, now.saturating_sub(asked)).min(LONGEST_PAUSE);
+        let rest = system::rest(PAUSE, LONGEST_PAUSE, now.saturating_sub(asked));
         let (words, pause) = match outcome {
             Outcome::Done(detail) => {
                 let since = *self.holds.get_or_insert(now);

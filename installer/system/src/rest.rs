@@ -6,13 +6,11 @@ use std::time::Duration;
 
 /// What a watcher may take of a processor: one part in ten.
 const PARTS: u32 = 9;
-/// Nobody is blind for longer.
-const MOST: Duration = Duration::from_secs(60);
-
-/// The pause after a look that `took` so long: `least`, and longer if the look was long.
+/// The pause after a look that `took` so long: `least`, longer if the look was long, but no longer than `most`; where a look takes
+/// longer than that, as long as the look, so that it never takes more than half of a processor.
 #[must_use]
-pub fn rest(least: Duration, took: Duration) -> Duration {
-    took.saturating_mul(PARTS).min(MOST).max(least)
+pub fn rest(least: Duration, most: Duration, took: Duration) -> Duration {
+    took.saturating_mul(PARTS).min(most.max(took)).max(least)
 }
 
 #[cfg(test)]
@@ -21,16 +19,16 @@ mod tests {
 
     #[test]
     fn long_looks_are_rare() {
-        for (least, took, pause) in [
-            (2_000, 15, 2_000),
-            (2_000, 1_000, 9_000),
-            (30_000, 2_000, 30_000),
-            (2_000, 100_000, 60_000),
-            (90_000, 100_000, 90_000),
+        for (least, most, took, pause) in [
+            (2_000, 60_000, 15, 2_000),
+            (2_000, 60_000, 1_000, 9_000),
+            (30_000, 60_000, 2_000, 30_000),
+            (2_000, 60_000, 100_000, 100_000),
+            (90_000, 60_000, 70_000, 90_000),
         ] {
             let milliseconds = Duration::from_millis;
             assert_eq!(
-                rest(milliseconds(least), milliseconds(took)),
+                rest(milliseconds(least), milliseconds(most), milliseconds(took)),
                 milliseconds(pause)
             );
         }

@@ -34,8 +34,8 @@ const USUAL: (u16, u16) = (80, 24);
 /// How long a key is waited for before others' messages are looked at: short enough to feel immediate.
 const POLL: Duration = Duration::from_millis(40);
 /// The same where nothing moved for a while: a key still counts at once, and three consoles that look 25 times a second were a
-/// sixth of a processor on an idle machine, emulated (2026-11-30).
-const STILL: Duration = Duration::from_millis(500);
+/// sixth of a processor on an idle machine, emulated; twice a second still an eighth (2026-11-30).
+const STILL: Duration = Duration::from_secs(2);
 /// Nothing moves that has not moved for so long, in milliseconds.
 const WHILE: u64 = 5_000;
 /// The kernel writes on the same line: a console that nobody touches is written anew this often, in milliseconds.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8Path;
 use system::{delivered::secret, drained};
 
 use crate::{
@@ -82,11 +83,16 @@ fn accepting(context: &Context<'_>, status: &Status) -> Status {
     }
 }
 
-/// Looks. `alone`: no other member is synced.
+/// Looks. `alone`: no other member is synced. `reads`: also at what machines wrote to prove themselves.
 #[must_use]
-pub fn take(context: &Context<'_>, alone: bool) -> Sample {
+pub fn take(context: &Context<'_>, alone: bool, reads: bool) -> Sample {
     let system = context.system;
-    let seen = state::ask(system);
+    // The client of the database takes a second or two to start on a busy machine, twice a second, to find nobody.
+    let seen = if system.exists(Utf8Path::new(sql::SOCKET)) {
+        state::ask(system)
+    } else {
+        Err("the server is off".to_owned())
+    };
     let unfit = match &seen {
         Err(_) => USES.map(|_| Some("the server does not answer".to_owned())),
         Ok(seen) => {
@@ -118,8 +124,10 @@ pub fn take(context: &Context<'_>, alone: bool) -> Sample {
             if seen.status.primary && seen.uuid.is_some() {
                 told.cluster = seen.uuid;
             }
-            told.canaries = canaries(context);
             told.position = None;
+            if reads {
+                told.canaries = canaries(context);
+            }
         }
         Err(_) => {
             // Debian's unit counts as running while it starts or hangs without a socket.

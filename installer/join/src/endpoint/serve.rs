@@ -1,6 +1,7 @@
 //! The sockets of the health endpoint: one thread looks, one takes connections, one answers each.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
@@ -20,7 +21,9 @@ use crate::{context::Context, outside::PORT, settings};
 /// Between two looks: at least, and at most on a machine where a look takes seconds (it starts the client of the database).
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// Between two looks at the peers.
+/// Between two readings of what other machines wrote: a join waits for it, nobody else.
+const CANARIES: Duration = Duration::from_secs(10);
+/// Between two looks at the peers, at least.
 const PEERS: Duration = Duration::from_secs(2);
 /// Connections at a time; more are closed at once.
 const MOST: usize = 64;
@@ -30,16 +33,18 @@ const REQUEST: u64 = 2048;
 /// The last look.
 struct Look {
     ended: Instant,
-    took: Duration,
+    /// The slowest of late: an emulated member's looks took from one to ten seconds, and at each long one after short ones the
+    /// balancer cut its clients off (2026-11-30).
+    slowest: Duration,
     sample: Sample,
 }
 
 impl Look {
-    /// How long nothing has been known, beyond what a look takes here: on a slow machine each one would be too old before the next
-    /// one is there (an emulated member with 20 % of a processor never told its peers anything, 2026-11-30). A look
-    /// has a time limit (`sql::LOOK`), so what is taken off has an end.
+    /// How long nothing has been known, beyond what a look and the rest after it take here: on a slow machine each one would be too
+    /// old before the next one is there (an emulated member with 20 % of a processor never told its peers anything,
+    /// 2026-11-30). A look has a time limit (`sql::LOOK`), so what is taken off has an end.
     fn age(&self) -> Duration {
-        self.ended.elapsed().saturating_sub(self.took)
+        self.ended.elapsed().saturating_sub(self.slowest * 2)
     }
 }
 
@@ -70,28 +75,38 @@ pub fn serve(context: &Context<'_>) -> std::io::Result<()> {
     let peers = settings::peers(context.node, &["galera"]);
     thread::scope(|scope| {
         scope.spawn(|| {
+            let mut read = (Instant::now(), BTreeMap::new());
+            let mut slowest = Duration::ZERO;
             loop {
                 let alone = *lock(&shared.alone);
                 let began = Instant::now();
-                let sample = take(context, alone);
+                let reads = read.1.is_empty() || read.0.elapsed() > CANARIES;
+                let mut sample = take(context, alone, reads);
+                if reads {
+                    read = (Instant::now(), sample.told.canaries.clone());
+                } else {
+                    sample.told.canaries.clone_from(&read.1);
+                }
                 let took = began.elapsed();
+                slowest = took.max(slowest * 7 / 8);
                 *lock(&shared.last) = Some(Look {
                     ended: Instant::now(),
-                    took,
+                    slowest,
                     sample,
                 });
-                thread::sleep(system::rest(PAUSE, took).min(LONGEST_PAUSE));
+                thread::sleep(system::rest(PAUSE, LONGEST_PAUSE, took));
             }
         });
         if !peers.is_empty() {
             scope.spawn(|| {
                 loop {
+                    let began = Instant::now();
                     let synced = peers
                         .iter()
                         .filter_map(|peer| context.outside.ask(&peer.address))
                         .any(|told| told.primary && told.state == 4);
                     *lock(&shared.alone) = !synced;
-                    thread::sleep(PEERS);
+                    thread::sleep(system::rest(PEERS, LONGEST_PAUSE, began.elapsed()));
                 }
             });
         }
