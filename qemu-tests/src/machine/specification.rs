@@ -105,6 +105,13 @@ impl Builder {
         self
     }
 
+    /// Virtual processors, 2 if not called.
+    #[must_use]
+    pub fn processors(mut self, count: u32) -> Self {
+        self.specification.processors = count;
+        self
+    }
+
     /// MiB of memory, 2048 if not called.
     #[must_use]
     pub fn memory(mut self, mebibytes: u32) -> Self {

@@ -196,8 +196,8 @@ fn shrink(site: &mut Table, places: &[Place], waived: &[&str]) {
         &[
             ("gcache", "64 MiB".into()),
             ("keepalive", "1 s".into()),
-            ("suspect_timeout", "15 s".into()),
-            ("inactive_timeout", "30 s".into()),
+            ("suspect_timeout", "30 s".into()),
+            ("inactive_timeout", "60 s".into()),
         ],
     );
     // An emulated store spends twenty seconds of its processor on a snapshot: no more often than something comes of it.

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use super::shape::{Place, mac};
 use crate::machine::{
-    Answer, Bmc, Boot, Firmware, Machine, Nic, NicModel, Running, Segment, Shell, Wish,
+    Accelerator, Answer, Bmc, Boot, Firmware, Machine, Nic, NicModel, Running, Segment, Shell, Wish,
 };
 use crate::machines;
 use run::event::Event;
@@ -52,6 +52,15 @@ fn network() -> Boot {
     }
 }
 
+/// Virtual processors of a machine. Where the translator runs all of them in turn, a second one only adds what processors say to each
+/// other; six machines share the cores as it is.
+fn processors() -> u32 {
+    match Accelerator::of_this_host() {
+        Accelerator::EmulationInTurn => 1,
+        Accelerator::Emulation | Accelerator::Kvm => 2,
+    }
+}
+
 impl Unit {
     /// Makes it in `folder`. `taps`: number of its first one.
     pub(super) fn new(
@@ -68,6 +77,7 @@ impl Unit {
         let bmc = Bmc::start_inside(&folder.join("bmc"), segment, &place.bmc, port)?;
         let mut builder = machines::reference(place.role, Firmware::Uefi, None)
             .memory(3072)
+            .processors(processors())
             .without_nics()
             .board_serial(&place.serial)
             .external_bmc(bmc.machine_port);
