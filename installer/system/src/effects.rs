@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Command, CommandError, DownloadError, Output};
+use crate::{Command, CommandError, Conversation, DownloadError, Output};
 
 /// What the installer can do to a machine. Paths are absolute.
 pub trait System: Send + Sync {
     /// Runs a command to its end.
     fn run(&self, command: &Command) -> Result<Output, CommandError>;
+
+    /// Starts a command that stays and is asked again and again. `None`: it did not start, or this system has only [`Self::run`].
+    fn converse(&self, command: &Command) -> Option<Box<dyn Conversation>> {
+        let _ = command;
+        None
+    }
 
     /// The whole content of a file.
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, SystemError>;

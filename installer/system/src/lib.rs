@@ -3,6 +3,7 @@
 //! Everything else sees them through [`System`], so that a recorded, failing or simulated system can stand in.
 
 pub mod command;
+mod conversation;
 pub mod delivered;
 pub mod download;
 pub mod drained;
@@ -19,6 +20,7 @@ pub mod simulated;
 pub mod tree;
 
 pub use command::{Command, CommandError, Output};
+pub use conversation::Conversation;
 pub use download::{DownloadError, download};
 pub use effects::{Access, BlockDevice, System, SystemError};
 pub use failing::Failing;

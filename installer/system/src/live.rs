@@ -22,7 +22,8 @@ use nix::{
 };
 
 use crate::{
-    Access, BlockDevice, Command, CommandError, DownloadError, Output, System, SystemError, ioctl,
+    Access, BlockDevice, Command, CommandError, Conversation, DownloadError, Output, System,
+    SystemError, conversation::Spoken, ioctl,
 };
 
 /// The machine's management controller.
@@ -37,6 +38,11 @@ pub struct Live;
 impl System for Live {
     fn run(&self, command: &Command) -> Result<Output, CommandError> {
         Live::run(self, command)
+    }
+
+    fn converse(&self, command: &Command) -> Option<Box<dyn Conversation>> {
+        let spoken = Spoken::start(command);
+        spoken.ok().map(|spoken| Box::new(spoken) as _)
     }
 
     fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, SystemError> {

@@ -1,4 +1,4 @@
-//! Runs one external command to its end: the only place that starts processes.
+//! Runs one external command to its end. Processes are started here only.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -133,7 +133,7 @@ pub fn on_terminal(command: &Command) -> Result<i32, CommandError> {
     Ok(status.code().unwrap_or(1))
 }
 
-fn start(command: &Command) -> std::io::Result<Child> {
+pub(crate) fn start(command: &Command) -> std::io::Result<Child> {
     let mut process = std::process::Command::new(&command.program);
     process
         .args(&command.arguments)
@@ -163,7 +163,7 @@ fn start(command: &Command) -> std::io::Result<Child> {
 }
 
 /// Reads a pipe to its end in a thread of its own: two pipes read one after the other can block for ever.
-fn forward(
+pub(crate) fn forward(
     pipe: impl Read + Send + 'static,
     stream: Stream,
     sender: mpsc::Sender<(Stream, Vec<u8>)>,
@@ -213,7 +213,7 @@ fn wait(
     child.wait()
 }
 
-fn kill_group(child: &Child) {
+pub(crate) fn kill_group(child: &Child) {
     if let Ok(id) = i32::try_from(child.id()) {
         nix::sys::signal::killpg(
             nix::unistd::Pid::from_raw(id),
@@ -223,7 +223,7 @@ fn kill_group(child: &Child) {
     }
 }
 
-fn describe(status: ExitStatus) -> String {
+pub(crate) fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

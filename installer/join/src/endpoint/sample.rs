@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
 use system::{delivered::secret, drained};
 
 use crate::{
@@ -83,16 +82,11 @@ fn accepting(context: &Context<'_>, status: &Status) -> Status {
     }
 }
 
-/// Looks. `alone`: no other member is synced. `reads`: also at what machines wrote to prove themselves.
+/// Looks. `alone`: no other member is synced.
 #[must_use]
-pub fn take(context: &Context<'_>, alone: bool, reads: bool) -> Sample {
+pub fn take(context: &Context<'_>, session: &mut sql::Session<'_>, alone: bool) -> Sample {
     let system = context.system;
-    // The client of the database takes a second or two to start on a busy machine, twice a second, to find nobody.
-    let seen = if system.exists(Utf8Path::new(sql::SOCKET)) {
-        state::ask(system)
-    } else {
-        Err("the server is off".to_owned())
-    };
+    let seen = state::look(session);
     let unfit = match &seen {
         Err(_) => USES.map(|_| Some("the server does not answer".to_owned())),
         Ok(seen) => {
@@ -125,9 +119,7 @@ pub fn take(context: &Context<'_>, alone: bool, reads: bool) -> Sample {
                 told.cluster = seen.uuid;
             }
             told.position = None;
-            if reads {
-                told.canaries = canaries(context);
-            }
+            told.canaries = canaries(session);
         }
         Err(_) => {
             // Debian's unit counts as running while it starts or hangs without a socket.
@@ -177,8 +169,9 @@ fn recorded(context: &Context<'_>) -> Told {
 }
 
 /// Empty before the table is there.
-fn canaries(context: &Context<'_>) -> BTreeMap<String, String> {
-    sql::run(context.system, CANARIES, sql::LOOK)
+fn canaries(session: &mut sql::Session<'_>) -> BTreeMap<String, String> {
+    session
+        .look(CANARIES)
         .unwrap_or_default()
         .into_iter()
         .filter_map(|row| {

@@ -1,7 +1,6 @@
 //! The sockets of the health endpoint: one thread looks, one takes connections, one answers each.
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
@@ -16,13 +15,11 @@ use super::{
     answer::answer,
     sample::{Sample, take},
 };
-use crate::{context::Context, outside::PORT, settings};
+use crate::{context::Context, outside::PORT, settings, sql};
 
-/// Between two looks: at least, and at most on a machine where a look takes seconds (it starts the client of the database).
+/// Between two looks: at least, and at most on a machine where a look takes seconds.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// Between two readings of what other machines wrote: a join waits for it, nobody else.
-const CANARIES: Duration = Duration::from_secs(10);
 /// Between two looks at the peers, at least.
 const PEERS: Duration = Duration::from_secs(2);
 /// Connections at a time; more are closed at once.
@@ -75,18 +72,12 @@ pub fn serve(context: &Context<'_>) -> std::io::Result<()> {
     let peers = settings::peers(context.node, &["galera"]);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut read = (Instant::now(), BTreeMap::new());
+            let mut session = sql::Session::new(context.system);
             let mut slowest = Duration::ZERO;
             loop {
                 let alone = *lock(&shared.alone);
                 let began = Instant::now();
-                let reads = read.1.is_empty() || read.0.elapsed() > CANARIES;
-                let mut sample = take(context, alone, reads);
-                if reads {
-                    read = (Instant::now(), sample.told.canaries.clone());
-                } else {
-                    sample.told.canaries.clone_from(&read.1);
-                }
+                let sample = take(context, &mut session, alone);
                 let took = began.elapsed();
                 slowest = took.max(slowest * 7 / 8);
                 *lock(&shared.last) = Some(Look {

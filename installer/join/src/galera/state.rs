@@ -84,6 +84,14 @@ pub fn ask(system: &dyn System) -> Result<Seen, String> {
     sql::run(system, STATUS, sql::LOOK).map(|rows| seen(&rows))
 }
 
+/// Asks the server by a client that stays.
+///
+/// # Errors
+/// As [`ask`].
+pub fn look(session: &mut sql::Session<'_>) -> Result<Seen, String> {
+    session.look(STATUS).map(|rows| seen(&rows))
+}
+
 /// A UUID that means a cluster: not empty, not all zeros, which is Galera's "none".
 fn some_uuid(text: &str) -> Option<String> {
     let text = text.trim();
