@@ -168,7 +168,7 @@ struct Row {
 
 /// This machine and its peers. 1: one of them does not serve.
 fn status(context: &Context<'_>, role: &str, json: bool) -> anyhow::Result<u8> {
-    let own = sample::take(context, false, true).told;
+    let own = sample::take(context, &mut join::sql::Session::new(context.system), false).told;
     let peers = settings::peers(context.node, &[role]);
     let mut all = vec![(own.node.clone(), Some(own))];
     all.extend(
