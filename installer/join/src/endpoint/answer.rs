@@ -118,6 +118,7 @@ mod tests {
                 Some("state 2 is not synced".into()),
                 None,
             ],
+            answers: true,
             secret: "secret".into(),
         }
     }

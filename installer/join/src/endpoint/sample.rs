@@ -28,6 +28,8 @@ pub struct Sample {
     pub told: Told,
     /// Why `/`, `/writer`, `/reader` and `/reader?donor=ok` answer 503.
     pub unfit: [Option<String>; 4],
+    /// The server answered.
+    pub answers: bool,
     /// Shared by all databases; proves answers.
     pub secret: String,
 }
@@ -103,6 +105,7 @@ pub fn take(context: &Context<'_>, session: &mut sql::Session<'_>, alone: bool) 
             })
         }
     };
+    let answers = seen.is_ok();
     let mut told = recorded(context);
     told.unfit.clone_from(&unfit[0]);
     match seen {
@@ -130,6 +133,7 @@ pub fn take(context: &Context<'_>, session: &mut sql::Session<'_>, alone: bool) 
     Sample {
         told,
         unfit,
+        answers,
         secret: secret(system, "database-replication").unwrap_or_default(),
     }
 }

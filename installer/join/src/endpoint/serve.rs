@@ -20,6 +20,9 @@ use crate::{context::Context, outside::PORT, settings, sql};
 /// Between two looks: at least, and at most on a machine where a look takes seconds.
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// The same where no server answers: the service manager is asked then, and that nobody is there hurries nobody (a fifth of an emulated
+/// machine that waited for its peers; 2026-11-30).
+const LONGEST_OFF: Duration = Duration::from_secs(15);
 /// Between two looks at the peers, at least.
 const PEERS: Duration = Duration::from_secs(2);
 /// Connections at a time; more are closed at once.
@@ -80,12 +83,16 @@ pub fn serve(context: &Context<'_>) -> std::io::Result<()> {
                 let sample = take(context, &mut session, alone);
                 let took = began.elapsed();
                 slowest = took.max(slowest * 7 / 8);
+                let most = match sample.answers {
+                    true => LONGEST_PAUSE,
+                    false => LONGEST_OFF,
+                };
                 *lock(&shared.last) = Some(Look {
                     ended: Instant::now(),
                     slowest,
                     sample,
                 });
-                thread::sleep(system::rest(PAUSE, LONGEST_PAUSE, took));
+                thread::sleep(system::rest(PAUSE, most, took));
             }
         });
         if !peers.is_empty() {
