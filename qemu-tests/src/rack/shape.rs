@@ -201,15 +201,17 @@ fn shrink(site: &mut Table, places: &[Place], waived: &[&str]) {
         ],
     );
     // An emulated store spends twenty seconds of its processor on a snapshot: no more often than something comes of it.
-    if is_copied {
-        section(
-            "options",
-            &[
-                ("replication_interval", "1 min".into()),
-                ("promised_loss", "5 min".into()),
-            ],
-        );
-    }
+    let (interval, promised) = match is_copied {
+        true => ("1 min", "5 min"),
+        false => ("1 h", "1 h"),
+    };
+    section(
+        "options",
+        &[
+            ("replication_interval", interval.into()),
+            ("promised_loss", promised.into()),
+        ],
+    );
     section("failover", &[("fence", "none".into())]);
     let waivers = waived.iter().map(|rule| {
         let reason = "a rack of simulated machines, as small as it can be";

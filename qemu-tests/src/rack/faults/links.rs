@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
-use crate::rack::{Rack, green};
+use crate::rack::{Rack, Unit, green};
 
 /// Until a member that is alone knows it, emulated.
 const NOTICE: Duration = Duration::from_secs(180);
-/// Answers of the health endpoint: 200 or not.
-const SERVES: &str = "curl -sf -o /dev/null http://127.0.0.1:9200/";
+/// What the health endpoint answers.
+const CODE: &str = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9200/";
 
 /// A member that does not take writes.
 fn bystander(rack: &Rack) -> anyhow::Result<String> {
@@ -20,9 +20,18 @@ fn bystander(rack: &Rack) -> anyhow::Result<String> {
         .context("no other member")
 }
 
+/// Whether the health endpoint says that a member serves; a machine that says nothing is an error, not a no.
+fn serves(unit: &Unit) -> anyhow::Result<bool> {
+    match unit.run(CODE)?.as_str() {
+        "200" => Ok(true),
+        "503" => Ok(false),
+        other => bail!("the health endpoint answers `{other}`"),
+    }
+}
+
 fn refuses(rack: &mut Rack, name: &str) -> anyhow::Result<()> {
     let began = Instant::now();
-    while rack.unit(name)?.holds(SERVES) {
+    while serves(rack.unit(name)?)? {
         ensure!(
             began.elapsed() < NOTICE,
             "`{name}` is cut off and still says that it serves"
@@ -36,10 +45,14 @@ pub(super) fn member(rack: &mut Rack) -> anyhow::Result<()> {
     let name = bystander(rack)?;
     rack.plug(&name, "cluster", false)?;
     refuses(rack, &name)?;
-    let wrote = rack.unit(&name)?.holds(
-        "sudo timeout 20 mariadb mail -e \"INSERT INTO domains VALUES ('cut-off.example.org')\"",
+    let said = rack.unit(&name)?.run(
+        "sudo timeout 60 mariadb mail -e \"INSERT INTO domains VALUES ('cut-off.example.org')\" 2>&1 || true",
+    )?;
+    // ER_UNKNOWN_COM_ERROR: "WSREP has not yet prepared node for application use".
+    ensure!(
+        said.contains("ERROR 1047"),
+        "`{name}` is cut off, and said to a write: `{said}`"
     );
-    ensure!(!wrote, "`{name}` is cut off and takes writes");
     rack.plug(&name, "cluster", true)?;
     green::wait(rack.unit(&name)?).map(drop)
 }
@@ -63,14 +76,14 @@ pub(super) fn split_brain(rack: &mut Rack) -> anyhow::Result<()> {
         "sudo mariadb -BN -e \"SHOW STATUS LIKE 'wsrep_cluster_status'\" | grep -qw Primary";
     alone.wait("Primary by force", primary, "true", NOTICE)?;
     ensure!(
-        !alone.holds(SERVES),
+        !serves(alone)?,
         "`{name}` is a split brain, and its health endpoint says that it serves"
     );
     rack.plug(&name, "cluster", true)?;
     std::thread::sleep(Duration::from_secs(60));
     // Both halves are Primary now and do not merge; only the larger one is used.
     ensure!(
-        !rack.unit(&name)?.holds(SERVES),
+        !serves(rack.unit(&name)?)?,
         "`{name}` is a split brain, and its health endpoint says that it serves"
     );
     ensure!(
